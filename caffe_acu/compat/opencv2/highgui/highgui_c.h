@@ -1,0 +1,2 @@
+// See highgui.hpp in this folder.
+#include "opencv2/highgui/highgui.hpp"

@@ -1,0 +1,59 @@
+#ifndef CAFFE_ACU_DATA_SHUFFLED_CURSOR_HPP_
+#define CAFFE_ACU_DATA_SHUFFLED_CURSOR_HPP_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "caffe/common.hpp"
+#include "caffe/proto/caffe.pb.h"
+#include "caffe/util/db.hpp"
+
+namespace caffe {
+
+/// The order of an epoch: a permutation of 0 .. records-1, a function of its arguments alone, so that
+/// every rank, thread and resumed run agrees on it.
+std::vector<uint32_t> EpochOrder(uint64_t seed, uint64_t epoch, uint32_t records);
+
+/// Seed for the random numbers (crop, mirror) of one record, likewise a pure function.
+uint32_t RecordSeed(uint64_t seed, uint64_t epoch, uint32_t index);
+
+/**
+ * @brief Walks over a database for ever, each epoch in the order EpochOrder gives.
+ *
+ * It never becomes invalid: the record after an epoch's last is the next epoch's first. A record is read
+ * when its value is asked for, so that records of other ranks cost nothing.
+ */
+class ShuffledCursor : public db::Cursor {
+ public:
+  /// Takes all keys (not the values) of `cursor`, which must come from an LMDB.
+  ShuffledCursor(shared_ptr<db::Cursor> cursor, const LayerParameter& layer);
+
+  void SeekToFirst() override;
+  void Next() override;
+  std::string key() override;
+  std::string value() override;
+  bool valid() override { return true; }
+
+  uint32_t record_seed() const { return RecordSeed(seed_, epoch_, index_); }
+
+ private:
+  void StartEpoch(uint64_t epoch);
+
+  shared_ptr<db::Cursor> cursor_;
+  uint64_t seed_;
+  std::vector<std::string> keys_;
+  std::vector<uint32_t> order_;
+  uint64_t epoch_ = 0;
+  uint32_t index_ = 0;  // in the epoch
+};
+
+/// Gives the shuffling data layers of a net the solver's random_seed, unless they name one themselves.
+void SetShuffleSeed(const SolverParameter& solver, NetParameter* net);
+
+/// Ends the program with a sentence that names layer and cure if the layer's database cannot be read.
+void CheckDatabase(const LayerParameter& layer);
+
+}  // namespace caffe
+
+#endif  // CAFFE_ACU_DATA_SHUFFLED_CURSOR_HPP_

@@ -1,0 +1,145 @@
+#include "caffe_acu/step/position_step.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace caffe {
+
+bool PositionRule::operator==(const PositionRule& other) const {
+  return x_blob == other.x_blob && y_blob == other.y_blob && fixed_synapse == other.fixed_synapse &&
+         learn == other.learn && normalize == other.normalize && warmup_iter == other.warmup_iter;
+}
+
+namespace {
+
+// A parameter shared by name has one owner in the net; the sharers hold blobs of their own whose
+// memory is the owner's.
+template <typename Dtype>
+int LearnableParamId(const Net<Dtype>& net, const Blob<Dtype>& blob) {
+  const vector<Blob<Dtype>*>& params = net.learnable_params();
+  for (size_t i = 0; i < params.size(); ++i) {
+    if (params[i]->diff() == blob.diff()) return static_cast<int>(i);
+  }
+  LOG(FATAL) << "a position blob is not among the net's parameters";
+  return -1;
+}
+
+}  // namespace
+
+template <typename Dtype>
+void PositionStep<Dtype>::Collect(const Net<Dtype>& net) {
+  if (!collected_) {
+    collected_ = true;
+    owner_.assign(net.learnable_params().size(), -1);
+    for (const shared_ptr<Layer<Dtype>>& layer : net.layers()) {
+      const auto* has_positions = dynamic_cast<const HasPositions*>(layer.get());
+      if (has_positions) Add(net, *layer, layer->blobs(), has_positions->position_rule());
+    }
+  }
+  for (Positions& positions : positions_) {
+    if (FixedWasMoved(positions)) DecideFixed(&positions);
+  }
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::Add(const Net<Dtype>& net, const Layer<Dtype>& layer,
+                              const std::vector<shared_ptr<Blob<Dtype>>>& blobs,
+                              const PositionRule& rule) {
+  Positions added;
+  added.layer = layer.layer_param().name();
+  added.rule = rule;
+  added.x_id = LearnableParamId(net, *blobs[rule.x_blob]);
+  added.y_id = LearnableParamId(net, *blobs[rule.y_blob]);
+  for (const Positions& known : positions_) {
+    if (known.x_id != added.x_id && known.y_id != added.y_id) continue;
+    CHECK(known.x_id == added.x_id && known.y_id == added.y_id && known.rule == added.rule)
+        << "Layers '" << known.layer << "' and '" << added.layer
+        << "' share positions: they must share both x and y, and agree on fixed_synapse, "
+           "learn_positions, normalize_gradient and warmup_iter";
+    return;
+  }
+  added.x = net.learnable_params()[added.x_id];
+  added.y = net.learnable_params()[added.y_id];
+  added.x_frozen = net.params_lr()[added.x_id] == 0;
+  added.y_frozen = net.params_lr()[added.y_id] == 0;
+  DecideFixed(&added);
+  owner_[added.x_id] = owner_[added.y_id] = static_cast<int>(positions_.size());
+  positions_.push_back(added);
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::DecideFixed(Positions* positions) {
+  const int sets = positions->x->shape(0);
+  const int synapses = positions->x->count(1);
+  const Dtype* x = positions->x->cpu_data();
+  const Dtype* y = positions->y->cpu_data();
+  positions->fixed.assign(sets, positions->rule.fixed_synapse);
+  for (int s = 0; s < sets; ++s, x += synapses, y += synapses) {
+    int& fixed = positions->fixed[s];
+    if (fixed == PositionRule::kAtOrigin) {
+      fixed = PositionRule::kNone;
+      for (int k = synapses - 1; k >= 0; --k) {
+        if (x[k] == 0 && y[k] == 0) fixed = k;
+      }
+    } else if (fixed >= 0 && (x[fixed] != 0 || y[fixed] != 0)) {
+      LOG(WARNING) << "Layer '" << positions->layer << "', position set " << s << ": the fixed synapse "
+                   << fixed << " is not at (0, 0) but at (" << x[fixed] << ", " << y[fixed]
+                   << "). Were weights in another order loaded? Leave out fixed_synapse to fix the "
+                      "one at the origin.";
+    }
+  }
+}
+
+template <typename Dtype>
+bool PositionStep<Dtype>::FixedWasMoved(const Positions& positions) {
+  if (positions.rule.fixed_synapse != PositionRule::kAtOrigin) return false;
+  const int synapses = positions.x->count(1);
+  for (size_t s = 0; s < positions.fixed.size(); ++s) {
+    if (positions.fixed[s] < 0) continue;
+    const int i = static_cast<int>(s) * synapses + positions.fixed[s];
+    if (positions.x->cpu_data()[i] != 0 || positions.y->cpu_data()[i] != 0) return true;
+  }
+  return false;
+}
+
+template <typename Dtype>
+bool PositionStep<Dtype>::Owns(int param_id) const {
+  return owner_[param_id] >= 0;
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::Normalize() {
+  for (const Positions& positions : positions_) {
+    if (!positions.rule.normalize) continue;
+    Dtype* gx = positions.x->mutable_cpu_diff();
+    Dtype* gy = positions.y->mutable_cpu_diff();
+    for (int i = 0; i < positions.x->count(); ++i) {
+      const Dtype length = std::hypot(gx[i], gy[i]);
+      if (length == 0) continue;
+      gx[i] /= length;
+      gy[i] /= length;
+    }
+  }
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::Freeze(int param_id, int iter) {
+  if (!Owns(param_id)) return;
+  const Positions& positions = positions_[owner_[param_id]];
+  const bool is_x = param_id == positions.x_id;
+  Blob<Dtype>* blob = is_x ? positions.x : positions.y;
+  Dtype* diff = blob->mutable_cpu_diff();
+  const bool lr_zero = is_x ? positions.x_frozen : positions.y_frozen;
+  if (lr_zero || !positions.rule.learn || iter < positions.rule.warmup_iter) {
+    std::fill_n(diff, blob->count(), Dtype(0));
+    return;
+  }
+  const int synapses = blob->count(1);
+  for (size_t s = 0; s < positions.fixed.size(); ++s) {
+    if (positions.fixed[s] >= 0) diff[s * synapses + positions.fixed[s]] = 0;
+  }
+}
+
+INSTANTIATE_CLASS(PositionStep);
+
+}  // namespace caffe

@@ -1,0 +1,18 @@
+#ifndef CAFFE_ACU_UTIL_PROTOTXT_HPP_
+#define CAFFE_ACU_UTIL_PROTOTXT_HPP_
+
+#include <google/protobuf/io/zero_copy_stream.h>
+#include <google/protobuf/message.h>
+
+#include <string>
+
+namespace caffe {
+
+/// Parses a prototxt. A mistake is logged as one line, `file:line:column: what is wrong`, followed by
+/// the field that was probably meant. Returns whether it parsed.
+bool ParsePrototxt(const std::string& filename, google::protobuf::io::ZeroCopyInputStream* input,
+                   google::protobuf::Message* message);
+
+}  // namespace caffe
+
+#endif  // CAFFE_ACU_UTIL_PROTOTXT_HPP_

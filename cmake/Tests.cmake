@@ -1,0 +1,28 @@
+# Upstream's test suite and ours, as two executables with upstream's own gtest. Both are run from the
+# root of the Caffe tree, where upstream's tests find their data.
+
+add_library(caffe_gtest STATIC "${CAFFE_TREE}/src/gtest/gtest-all.cpp")
+target_include_directories(caffe_gtest SYSTEM PUBLIC "${CAFFE_TREE}/src")
+target_compile_definitions(caffe_gtest PUBLIC GTEST_USE_OWN_TR1_TUPLE=1)
+target_compile_options(caffe_gtest PRIVATE -w)
+target_link_libraries(caffe_gtest PUBLIC Threads::Threads)
+
+function(caffe_acu_add_tests name)
+  add_executable(${name} ${ARGN} "${CAFFE_TREE}/src/caffe/test/test_caffe_main.cpp")
+  target_link_libraries(${name} PRIVATE caffe caffe_gtest)
+  # The time goes into compiling templates, hardly into running them.
+  target_compile_options(${name} PRIVATE -O1)
+  # In a CPU-only build, tests that name the GPU abort.
+  add_test(NAME ${name} COMMAND ${name} --gtest_filter=-*GPU* WORKING_DIRECTORY "${CAFFE_TREE}")
+endfunction()
+
+file(GLOB UPSTREAM_TESTS "${CAFFE_TREE}/src/caffe/test/test_*.cpp")
+list(FILTER UPSTREAM_TESTS EXCLUDE REGEX "test_caffe_main.cpp$")
+caffe_acu_add_tests(caffe_tests ${UPSTREAM_TESTS})
+target_compile_options(caffe_tests PRIVATE -w)
+target_precompile_headers(caffe_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
+
+file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/*.cpp")
+caffe_acu_add_tests(acu_tests ${ACU_TESTS})
+target_compile_options(acu_tests PRIVATE -Wall -Wextra)
+target_precompile_headers(acu_tests REUSE_FROM caffe_tests)

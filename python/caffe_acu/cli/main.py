@@ -1,0 +1,44 @@
+"""Entry point of ``caffe-acu``: finds the subcommand, turns bad input into one line."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from caffe_acu import __version__
+from caffe_acu.errors import UserError
+
+# Each module has register(subparsers), which adds its parser and sets `run`, a function of the parsed
+# arguments. Heavy imports belong into `run`, so that --help stays quick.
+COMMANDS = ("data", "positions", "counts", "convert")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="caffe-acu",
+        description="Prepare data for, look into and convert Caffe networks of active convolution units.",
+        epilog="Training itself is Caffe's: caffe train --solver <solver.prototxt>",
+    )
+    parser.add_argument("--version", action="version", version=f"caffe-acu {__version__}")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="<command>", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"caffe_acu.cli.{name}").register(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns 0, 2 for bad input (one line on stderr), 130 when interrupted."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"caffe-acu {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"caffe-acu {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
