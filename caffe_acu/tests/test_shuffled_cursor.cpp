@@ -151,7 +151,7 @@ TEST_F(ShuffledDataLayerTest, WrongDatabasesAreNamed) {
   param = Param(4, 7);
   param.mutable_data_param()->set_backend(DataParameter::LEVELDB);
   EXPECT_DEATH(CheckDatabase(param), "Layer 'data': .*backend: LMDB");
-  boost::filesystem::create_directory(folder_ + "/empty");
+  param = Param(4, 7);
   {
     shared_ptr<db::DB> db(db::GetDB(DataParameter::LMDB));
     db->Open(folder_ + "/new", db::NEW);

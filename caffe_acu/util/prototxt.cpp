@@ -51,6 +51,8 @@ std::string Suggestion(const std::string& complaint) {
   return " Did you mean \"" + best + "\"?";
 }
 
+std::string last_prototxt;
+
 class Reporter : public google::protobuf::io::ErrorCollector {
  public:
   explicit Reporter(const std::string& filename) : filename_(filename) {}
@@ -72,10 +74,13 @@ class Reporter : public google::protobuf::io::ErrorCollector {
 
 bool ParsePrototxt(const std::string& filename, google::protobuf::io::ZeroCopyInputStream* input,
                    google::protobuf::Message* message) {
+  last_prototxt = filename;
   Reporter reporter(filename);
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&reporter);
   return parser.Parse(input, message);
 }
+
+const std::string& LastPrototxt() { return last_prototxt; }
 
 }  // namespace caffe

@@ -13,6 +13,10 @@ namespace caffe {
 bool ParsePrototxt(const std::string& filename, google::protobuf::io::ZeroCopyInputStream* input,
                    google::protobuf::Message* message);
 
+/// The file that ParsePrototxt read last in this process, for messages about what stands in it; empty
+/// if there was none.
+const std::string& LastPrototxt();
+
 }  // namespace caffe
 
 #endif  // CAFFE_ACU_UTIL_PROTOTXT_HPP_
