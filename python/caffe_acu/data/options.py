@@ -1,0 +1,102 @@
+"""What a user chooses when preparing data. Light to import, so that ``--help`` is quick."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from caffe_acu.errors import UserError
+
+PREPROCESSING: Mapping[str, str] = {
+    "gcn-zca": "global contrast normalisation, then ZCA whitening: the ACU paper (CVPR 2017), section 4",
+    "gcn": "global contrast normalisation alone: the authors' later CIFAR nets, taken for the grouped paper",
+    "none": "the pixels as they are, 0 to 255",
+}
+PAD_MODES: Mapping[str, str] = {
+    "mirror": "reflect the image at its edge, edge pixels included (the authors' LMDB is mirror-padded)",
+    "zero": "zeros, after the preprocessing",
+}
+# Balanced codes of the generated set exist for these numbers of classes.
+MIN_CLASSES, MAX_CLASSES = 4, 10
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+def _require_choice(name: str, value: str, choices: Mapping[str, str]) -> None:
+    _require(value in choices, f"{name} is {value!r}: it takes one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How training images are padded and in which order they are written, for every data set."""
+
+    pad: int = 4  # pixels on each side; the papers' random 32x32 crop then happens in Caffe
+    pad_mode: str = "mirror"
+    seed: int = 0  # of the order in which training images are written, and of generated images
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.pad >= 0, f"--pad is {self.pad}: it takes 0 or more pixels")
+        _require(self.seed >= 0, f"--seed is {self.seed}: it takes 0 or more")
+        _require_choice("--pad-mode", self.pad_mode, PAD_MODES)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What a reader may take although it is not whole."""
+
+    allow_short: bool = False  # batch files with fewer than 10,000 records
+    skip_damaged: bool = False  # image files that cannot be decoded
+
+
+@dataclass(frozen=True)
+class CifarOptions:
+    """Options of :func:`caffe_acu.data.prepare.prepare`."""
+
+    preprocess: str = "gcn-zca"
+    limit_train: int | None = None  # first N images of every class
+    limit_test: int | None = None
+    tolerance: Tolerance = Tolerance()
+    write: WriteOptions = WriteOptions()
+
+    def __post_init__(self) -> None:
+        _require_choice("--preprocess", self.preprocess, PREPROCESSING)
+        for name, limit in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
+            _require(limit is None or limit > 0, f"{name} is {limit}: it takes 1 or more images per class")
+
+
+@dataclass(frozen=True)
+class Constellations:
+    """The images of :mod:`caffe_acu.data.generated`. Lengths are in pixels.
+
+    A dot's height is its sign times the gain of the plane, and ``noise`` is the standard deviation of the
+    white noise in every plane, both before the image is scaled to about unit variance.
+    """
+
+    classes: int = 10
+    radius: float = 3.0  # of the ring, centre to centre
+    copies: int = 6  # constellations in an image
+    noise: float = 0.3
+    sigma: float = 0.8  # of a dot
+    size: int = 32  # of the image, square
+    plane_gain: tuple[float, ...] = (1.0, 0.8, 0.6)
+
+    @property
+    def margin(self) -> float:
+        """Least distance of a constellation's centre from the image's edge: one that keeps every dot inside."""
+        return self.radius + self.sigma
+
+    def __post_init__(self) -> None:
+        _require(
+            MIN_CLASSES <= self.classes <= MAX_CLASSES,
+            f"--classes is {self.classes}: it takes {MIN_CLASSES} to {MAX_CLASSES}",
+        )
+        _require(self.copies > 0, f"--copies is {self.copies}: it takes 1 or more")
+        _require(self.noise >= 0, f"--noise is {self.noise}: it takes 0 or more")
+        _require(self.radius > 0 and self.sigma > 0, "--radius and --sigma take more than 0 pixels")
+        _require(len(self.plane_gain) > 0 and any(self.plane_gain), "plane_gain needs a gain other than 0")
+        _require(
+            self.size > 2 * self.margin,
+            f"--size is {self.size}: a ring of radius {self.radius:g} needs more than {2 * self.margin:g} pixels",
+        )

@@ -1,0 +1,16 @@
+"""Progress on standard error, for people only: nothing is shown where it is not a terminal."""
+
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+
+def progress(description: str, total: int, unit: str = " images") -> tqdm:
+    """A bar to be used as a context manager; ``update(n)`` advances it."""
+    return tqdm(desc=description, total=total, unit=unit, disable=None, dynamic_ncols=True)
+
+
+def slices(count: int, step: int = 1000) -> Iterator[slice]:
+    """``range(count)`` cut into pieces of ``step``, which is what bounds the memory of every stage."""
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))

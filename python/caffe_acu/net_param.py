@@ -1,0 +1,150 @@
+"""Networks as messages: read from and written to files, blobs as arrays, layers renamed. No libcaffe."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError, Message
+
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
+
+_ONE_LINE = 100  # a nested message that fits into this many characters is written on one line
+
+
+def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
+    """Reads a prototxt or a caffemodel, whichever the content is; UserError if it is neither."""
+    raw = _read_bytes(path)
+    net = caffe_pb2.NetParameter()
+    text = _as_text(raw)
+    if text is not None:
+        try:
+            text_format.Parse(text, net)
+        except text_format.ParseError as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path}: not a network's prototxt, or a wrong field in it: {reason}") from error
+    else:
+        if raw.startswith(b"\x89HDF"):
+            raise UserError(f"{path}: an HDF5 snapshot; train with snapshot_format: BINARYPROTO")
+        try:
+            net.ParseFromString(raw)
+        except DecodeError as error:
+            raise UserError(f"{path}: not a caffemodel, or a damaged one (its message does not decode)") from error
+    if net.layers:
+        raise UserError(f"{path}: layers in the format of before 2014; run upgrade_net_proto_* on it first")
+    if not net.layer:
+        raise UserError(f"{path}: no layers in it; a network's prototxt or caffemodel was expected")
+    return net
+
+
+def read_caffemodel(path: str | Path) -> "caffe_pb2.NetParameter":
+    """As :func:`read_net`, for a file that must hold weights."""
+    net = read_net(path)
+    if not any(layer.blobs for layer in net.layer):
+        raise UserError(f"{path}: no weights in it; a caffemodel was expected")
+    return net
+
+
+def read_prototxt(path: str | Path) -> "caffe_pb2.NetParameter":
+    """As :func:`read_net`, for a file that must be text."""
+    if _as_text(_read_bytes(path)) is None:
+        raise UserError(f"{path}: a binary file; a network's prototxt was expected")
+    return read_net(path)
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _as_text(raw: bytes) -> str | None:
+    # The key of NetParameter.layer is the bytes a2 06, which no UTF-8 text contains after ASCII, and the
+    # key of a layer's type is a control character: a network with layers is never mistaken.
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if any(ord(c) < 32 and c not in "\t\n\r\f" for c in text) else text
+
+
+def format_prototxt(message: Message, comment: str = "") -> str:
+    """Text form in which short nested messages stand on one line; ``comment``: lines for the top, without #."""
+    header = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
+    blocks: list[list[str]] = [[]]  # the open messages, innermost last
+    for line in text_format.MessageToString(message).splitlines():
+        if line.endswith("{"):
+            blocks.append([line])
+        elif line.strip() == "}":
+            block = [*blocks.pop(), line]
+            joined = " ".join([block[0], *(part.strip() for part in block[1:])])
+            nested = len(blocks) > 1  # a layer itself keeps a line for each field
+            blocks[-1].extend([joined] if nested and len(joined) <= _ONE_LINE else block)
+        else:
+            blocks[-1].append(line)
+    return header + "\n".join(blocks[0]) + "\n"
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Writes a file that appears whole or not at all; makes its folder; UserError if that fails."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def blob_array(blob: "caffe_pb2.BlobProto") -> np.ndarray:
+    """The values of a blob in its shape; float64 where it holds doubles, else float32."""
+    shape = tuple(blob.shape.dim) if blob.HasField("shape") else _legacy_shape(blob)
+    if blob.double_data:
+        values = np.array(blob.double_data, dtype=np.float64)
+    else:
+        values = np.array(blob.data, dtype=np.float32)
+    if values.size != np.prod(shape, dtype=np.int64):
+        raise UserError(f"a blob of shape {shape} holds {values.size} values; the file is damaged")
+    return values.reshape(shape)
+
+
+def _legacy_shape(blob: "caffe_pb2.BlobProto") -> tuple[int, int, int, int]:
+    return blob.num, blob.channels, blob.height, blob.width
+
+
+def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:
+    """Gives the blob these values and their shape; float64 arrays are stored as doubles."""
+    blob.Clear()
+    blob.shape.dim.extend(values.shape)
+    (blob.double_data if values.dtype == np.float64 else blob.data).extend(values.ravel().tolist())
+
+
+def rename(
+    net: "caffe_pb2.NetParameter", layers: Mapping[str, str], blobs: Mapping[str, str] | None = None
+) -> None:
+    """Renames layers, and the blobs between them (default: those that are called as the layers), in place.
+
+    All names change at once, so that a new name may be the old one of another layer. UserError for a layer
+    that is not there and for two layers that would share a name; layers that differ by phase may.
+    """
+    missing = sorted(set(layers) - {layer.name for layer in net.layer})
+    if missing:
+        raise UserError(f"no layer is called {missing[0]!r}, so it cannot be renamed")
+    targets: dict[str, str] = {}
+    for old in dict.fromkeys(layer.name for layer in net.layer):
+        new = layers.get(old, old)
+        if new in targets:
+            raise UserError(f"layers {targets[new]!r} and {old!r} would both be called {new!r}")
+        targets[new] = old
+    blobs = layers if blobs is None else blobs
+    for layer in net.layer:
+        layer.name = layers.get(layer.name, layer.name)
+        for names in (layer.bottom, layer.top):
+            names[:] = [blobs.get(name, name) for name in names]
