@@ -44,7 +44,11 @@ void ActiveLayer<Dtype>::MakeBlobs() {
   }
   for (const vector<int>& shape : shapes) blobs.emplace_back(new Blob<Dtype>(shape));
   shared_ptr<Filler<Dtype>>(GetFiller<Dtype>(param.weight_filler()))->Fill(blobs[kWeight].get());
-  if (has_bias()) shared_ptr<Filler<Dtype>>(GetFiller<Dtype>(param.bias_filler()))->Fill(blobs[kBias].get());
+  if (has_bias()) {
+    shared_ptr<Filler<Dtype>>(GetFiller<Dtype>(param.bias_filler()))->Fill(blobs[kBias].get());
+  } else {
+    blobs[kBias]->mutable_cpu_data()[0] = 0;  // a solver updates every blob, so it must exist in memory
+  }
   FillPositions();
 }
 

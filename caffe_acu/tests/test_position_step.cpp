@@ -22,6 +22,7 @@ class PositionStepTest : public CPUDeviceTest<double> {
     std::string solver = "base_lr: 0.1 ";            // more solver fields
     std::string acu = "";                            // fields of acu_param
     std::string positions = "lr_mult: 1 decay_mult: 0";
+    std::string convolution = "";                    // more fields of convolution_param
     std::string layers = "";                         // further layers, between the ACU and the loss
     int batch = 4;
   };
@@ -40,7 +41,7 @@ class PositionStepTest : public CPUDeviceTest<double> {
         "layer { name: 't' type: 'Input' top: 't' input_param { shape { dim: " + batch + " dim: 3 dim: 5 dim: 5 } } } "
         "layer { name: 'acu' type: 'ACU' bottom: 'x' top: 'y' param { name: 'w' } param { } param { name: 'px' " +
         o.positions + " } param { name: 'py' " + o.positions + " } convolution_param { num_output: 3 kernel_size: 3 pad: 1 "
-        "weight_filler { type: 'msra' } } acu_param { " + o.acu + " } } " + o.layers +
+        "weight_filler { type: 'msra' } " + o.convolution + " } acu_param { " + o.acu + " } } " + o.layers +
         "layer { name: 'loss' type: 'EuclideanLoss' bottom: 'y' bottom: 't' } }";
     SolverParameter param;
     CHECK(google::protobuf::TextFormat::ParseFromString(text, &param)) << text;
@@ -308,6 +309,16 @@ TEST_F(PositionStepTest, AFixedSynapseThatIsNotAtTheOriginIsWarnedOf) {
   EXPECT_NE(log.find("Layer 'acu', position set 0: the fixed synapse 0 is not at (0, 0) but at (-1, -1)"),
             std::string::npos) << log;
   EXPECT_EQ(Param(solver, 2)->cpu_data()[0], -1);
+}
+
+TEST_F(PositionStepTest, WithoutABiasTheZeroInItsPlaceStays) {
+  Options o;
+  o.convolution = "bias_term: false";
+  o.solver += "momentum: 0.9 weight_decay: 0.1 ";
+  const SolverPtr solver = Make(o);
+  solver->Step(3);
+  EXPECT_EQ(Data(Param(solver, 1)), Values{0});
+  EXPECT_NE(Positions(solver), start_);
 }
 
 // A net without positions: the step does what upstream's does.

@@ -14,8 +14,8 @@ PAD_MODES: Mapping[str, str] = {
     "mirror": "reflect the image at its edge, edge pixels included (the authors' LMDB is mirror-padded)",
     "zero": "zeros, after the preprocessing",
 }
-# Balanced codes of the generated set exist for these numbers of classes.
-MIN_CLASSES, MAX_CLASSES = 4, 10
+# The ring of the generated set has eight dots, so it can be turned into eight orientations.
+MIN_CLASSES, MAX_CLASSES = 2, 8
 
 
 def _require(condition: bool, message: str) -> None:
@@ -74,11 +74,11 @@ class Constellations:
     white noise in every plane, both before the image is scaled to about unit variance.
     """
 
-    classes: int = 10
-    radius: float = 3.0  # of the ring, centre to centre
-    copies: int = 6  # constellations in an image
-    noise: float = 0.3
-    sigma: float = 0.8  # of a dot
+    classes: int = 8
+    radius: float = 2.5  # of the ring, centre to centre
+    copies: int = 4  # constellations in an image
+    noise: float = 1.0
+    sigma: float = 1.0  # of a dot
     size: int = 32  # of the image, square
     plane_gain: tuple[float, ...] = (1.0, 0.8, 0.6)
 

@@ -29,6 +29,7 @@ class DataSource:
     train_batch: int
     test_batch: int
     crop_size: int  # of the padded training images; a test image has this size already
+    mirror: bool = True  # flip half of the training images left to right
 
 
 class Net:
@@ -52,7 +53,7 @@ class Net:
         layer.input_param.shape.add().dim.extend(shape)
 
     def lmdb_data(self, source: DataSource) -> None:
-        """Training data, shuffled every epoch, cropped and mirrored at random; test data as they are."""
+        """Training data, shuffled every epoch, cropped (and mirrored) at random; test data as they are."""
         for phase, lmdb, batch in (
             (caffe_pb2.TRAIN, source.train_lmdb, source.train_batch),
             (caffe_pb2.TEST, source.test_lmdb, source.test_batch),
@@ -64,7 +65,7 @@ class Net:
             if phase == caffe_pb2.TRAIN:
                 data.shuffle = True
                 layer.transform_param.crop_size = source.crop_size
-                layer.transform_param.mirror = True
+                layer.transform_param.mirror = source.mirror
 
     def conv(
         self, name: str, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False, acu: Acu | None = None

@@ -1,0 +1,120 @@
+"""``caffe-acu data``: prepares image sets as LMDBs."""
+
+import argparse
+from pathlib import Path
+
+from caffe_acu.data.options import (
+    PAD_MODES,
+    PREPROCESSING,
+    CifarOptions,
+    Constellations,
+    Tolerance,
+    WriteOptions,
+)
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser(
+        "data",
+        help="prepare a data set for training",
+        description="Writes a data set as two LMDBs, OUT/train_lmdb and OUT/test_lmdb, with a manifest. OUT "
+        "appears whole or not at all. Training images are padded; `crop_size: 32 mirror: true` in the "
+        "prototxt then gives the papers' random crops and flips.",
+    )
+    data_sets = parser.add_subparsers(title="data sets", dest="data_set", metavar="<data set>", required=True)
+    _register_cifar10(data_sets)
+    _register_generated(data_sets)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    default = WriteOptions()
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+    parser.add_argument(
+        "--pad", type=int, default=default.pad, metavar="N", help=f"pixels around training images ({default.pad})"
+    )
+    parser.add_argument(
+        "--pad-mode", choices=PAD_MODES, default=default.pad_mode, help=_choices(PAD_MODES, default.pad_mode)
+    )
+    parser.add_argument(
+        "--seed", type=int, default=default.seed, help=f"of the order of the training images ({default.seed})"
+    )
+
+
+def _choices(meanings, default: str) -> str:
+    return "; ".join(f"{name}: {meaning}" for name, meaning in meanings.items()) + f" (default: {default})"
+
+
+def _write_options(arguments: argparse.Namespace) -> WriteOptions:
+    return WriteOptions(arguments.pad, arguments.pad_mode, arguments.seed, arguments.overwrite)
+
+
+def _register_cifar10(data_sets) -> None:
+    default = CifarOptions()
+    parser = data_sets.add_parser(
+        "cifar10",
+        help="CIFAR-10, or any small images in a folder per class",
+        description="Reads CIFAR-10 in any of its forms: the official python or binary batches (folder or "
+        "tar.gz), or images as train/<class>/* and test/<class>/* (folder or tar).",
+    )
+    parser.add_argument("--source", type=Path, required=True, help="archive or folder")
+    _add_common(parser)
+    parser.add_argument(
+        "--preprocess",
+        choices=PREPROCESSING,
+        default=default.preprocess,
+        help=_choices(PREPROCESSING, default.preprocess),
+    )
+    for split in ("train", "test"):
+        parser.add_argument(
+            f"--limit-{split}", type=int, metavar="N", help=f"take the first N {split} images of every class"
+        )
+    parser.add_argument("--allow-short", action="store_true", help="take batch files of fewer than 10,000 records")
+    parser.add_argument("--skip-damaged", action="store_true", help="leave out images that cannot be decoded")
+    parser.set_defaults(run=_run_cifar10)
+
+
+def _run_cifar10(arguments: argparse.Namespace) -> None:
+    from caffe_acu.data.layout import summary
+    from caffe_acu.data.prepare import prepare
+
+    options = CifarOptions(
+        arguments.preprocess,
+        arguments.limit_train,
+        arguments.limit_test,
+        Tolerance(arguments.allow_short, arguments.skip_damaged),
+        _write_options(arguments),
+    )
+    print("\n".join(summary(prepare(arguments.source, arguments.out, options), arguments.out)))
+
+
+def _register_generated(data_sets) -> None:
+    default = Constellations()
+    parser = data_sets.add_parser(
+        "generated",
+        help="images of our own making, in which the useful receptive field is known",
+        description="Noise with rings of dots in it; the class is how the ring is turned, which only a unit of "
+        "the ring's radius can see at once. See data/generated/README.md.",
+    )
+    _add_common(parser)
+    parser.add_argument("--train", type=int, default=20_000, metavar="N", help="training images (20000)")
+    parser.add_argument("--test", type=int, default=2_000, metavar="N", help="test images (2000)")
+    parser.add_argument(
+        "--radius", type=float, default=default.radius, help=f"of the ring, in pixels ({default.radius})"
+    )
+    parser.add_argument(
+        "--classes", type=int, default=default.classes, metavar="N", help=f"2 to 8 ({default.classes})"
+    )
+    parser.add_argument("--size", type=int, default=default.size, help=f"of an image ({default.size})")
+    parser.set_defaults(run=_run_generated)
+
+
+def _run_generated(arguments: argparse.Namespace) -> None:
+    from caffe_acu.data.generated import prepare_generated
+    from caffe_acu.data.layout import summary
+
+    what = Constellations(classes=arguments.classes, radius=arguments.radius, size=arguments.size)
+    manifest = prepare_generated(
+        arguments.out, arguments.train, arguments.test, what, _write_options(arguments)
+    )
+    print("\n".join(summary(manifest, arguments.out)))

@@ -1,0 +1,64 @@
+"""The learned shapes, as in Figures 5, 9 and 12 of the CVPR paper."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from caffe_acu.plots.figures import COLOURS, GREY, new_figure
+from caffe_acu.positions import LayerPositions
+
+_COLUMNS = 6
+_MARGIN = 0.6  # pixels around the outermost synapse
+
+
+def shapes(layers: Sequence[LayerPositions], title: str = "") -> Figure:
+    """One panel per layer and position set, all to one scale, y downwards as in an image.
+
+    Pixels are the grid; a ring with a line is where a synapse started, a numbered dot where it is now, a
+    cross the origin, a square the fixed synapse.
+    """
+    panels = [(layer, s) for layer in layers for s in range(len(layer.x))]
+    columns = min(_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    reach = _MARGIN + max(
+        max(np.abs(values).max() for values in (layer.x, layer.y, layer.start_x, layer.start_y)) for layer in layers
+    )
+    figure = new_figure(2.2 * columns, 2.4 * rows + (0.4 if title else 0))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (layer, s) in zip(axes, panels, strict=False):
+        _panel(axis, layer, s, reach)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
+    x, y = layer.x[s], layer.y[s]
+    axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
+    lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
+    axis.set_xticks(lattice)
+    axis.set_yticks(lattice)
+    axis.tick_params(labelsize=5, length=0, colors="#808080")
+    axis.grid(color="#e6e6e6", linewidth=0.6)
+    axis.set_axisbelow(True)
+    for side in axis.spines.values():
+        side.set_color("#d0d0d0")
+    axis.plot([0], [0], "+", color="black", markersize=11, markeredgewidth=0.8, zorder=2)
+    for k in range(len(x)):
+        axis.plot([layer.start_x[k], x[k]], [layer.start_y[k], y[k]], color=GREY, linewidth=0.8, zorder=1)
+    axis.scatter(layer.start_x, layer.start_y, s=24, facecolors="none", edgecolors=GREY, linewidths=0.8, zorder=1)
+    for k in range(len(x)):
+        fixed = k == layer.fixed[s]
+        axis.scatter(
+            x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3
+        )
+        axis.annotate(str(k), (x[k], y[k]), color="white", fontsize=5.5, ha="center", va="center", zorder=4)
+    name = layer.layer if len(layer.x) == 1 else f"{layer.layer}, set {s}"
+    axis.set_title(
+        f"{name}\nmoved {layer.mean_displacement:.2f} px, radius {layer.mean_radius:.2f}", fontsize=7
+    )
