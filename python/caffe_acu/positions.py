@@ -1,4 +1,8 @@
-"""The learned shapes as arrays: from a caffemodel, a prototxt (start positions) or a series of snapshots."""
+"""The shapes that active convolutions start from and learn, as arrays, from files of Caffe.
+
+Coordinates are input pixels: x = alpha to the right, y = beta down, from the base point of the convolution.
+Arrays are float64, (sets, K): a row for each position set of the layer, a column for each synapse.
+"""
 
 import re
 from collections.abc import Iterable
@@ -7,130 +11,156 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_acu.active_layer import ACTIVE_TYPES, read_active_layer
+from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, read_net
 
-_X_BLOB, _Y_BLOB = 2, 3
-_ITERATION = re.compile(r"_iter_(\d+)\.caffemodel$")
+_X_BLOB, _Y_BLOB, _BLOBS = 2, 3, 4  # weight, bias, x, y
 
 
 @dataclass(frozen=True)
 class LayerPositions:
-    """Positions of one layer, in input pixels: x = alpha to the right, y = beta downwards."""
+    """Where the synapses of a layer are, and where they started."""
 
     layer: str
-    type: str
+    type: str  # ACU or AConvFast
     x: np.ndarray  # (sets, K)
     y: np.ndarray  # (sets, K)
-    start_x: np.ndarray  # (K,) without noise
+    start_x: np.ndarray  # (K,), the same for every set; without the noise a layer may add
     start_y: np.ndarray  # (K,)
     fixed: np.ndarray  # (sets,) index of the synapse that never moves, or -1
-    warmup_iter: int
-
-    @property
-    def displacement(self) -> np.ndarray:
-        """Distance of each synapse from its start, (sets, K)."""
-        return np.hypot(self.x - self.start_x, self.y - self.start_y)
+    kernel_size: tuple[int, int]  # height, width
+    warmup_iter: int = 0  # as far as the file tells: the authors' files do not
 
     @property
     def free(self) -> np.ndarray:
-        """Which synapses may move, bool (sets, K)."""
+        """(sets, K), true for every synapse that may move."""
         return np.arange(self.x.shape[1]) != self.fixed[:, None]
 
     @property
+    def displacement(self) -> np.ndarray:
+        """(sets, K) distance from the start, in pixels."""
+        return np.hypot(self.x - self.start_x, self.y - self.start_y)
+
+    @property
+    def radius(self) -> np.ndarray:
+        """(sets, K) distance from the base point, in pixels."""
+        return np.hypot(self.x, self.y)
+
+    @property
     def mean_displacement(self) -> float:
-        """Over the free synapses; 0 where there is none."""
-        return float(self.displacement[self.free].mean()) if self.free.any() else 0.0
+        return self._over_free(np.mean, self.displacement)
 
     @property
     def max_displacement(self) -> float:
-        return float(self.displacement.max())
+        return self._over_free(np.max, self.displacement)
 
     @property
     def mean_radius(self) -> float:
-        """Mean distance of the free synapses from the origin; 0 where there is none."""
-        return float(np.hypot(self.x, self.y)[self.free].mean()) if self.free.any() else 0.0
+        """Mean distance from the base point; a 3x3 lattice has (4 + 4 sqrt 2) / 8 = 1.207."""
+        return self._over_free(np.mean, self.radius)
 
-
-def read_positions(path: str | Path) -> list[LayerPositions]:
-    """The ACU layers of a network, in its order; of a prototxt, which has no weights, where they start.
-
-    Raises UserError if the file is no network or has no ACU layer.
-    """
-    net = read_net(path)
-    found = [_of_layer(layer, path) for layer in net.layer if layer.type in ACTIVE_TYPES]
-    if not found:
-        raise UserError(f"{path}: no layer of type {' or '.join(ACTIVE_TYPES)} in it")
-    return found
-
-
-def _of_layer(layer: "caffe_pb2.LayerParameter", path: str | Path) -> LayerPositions:
-    active = read_active_layer(layer)
-    shape = (active.sets, active.synapses)
-    if layer.blobs:
-        if len(layer.blobs) <= _Y_BLOB:
-            raise UserError(f"{path}: layer {layer.name!r} has {len(layer.blobs)} blobs; an ACU has 4")
-        x, y = (blob_array(layer.blobs[i]).astype(np.float64) for i in (_X_BLOB, _Y_BLOB))
-        if x.size != np.prod(shape) or y.size != x.size:
-            raise UserError(f"{path}: layer {layer.name!r}: {x.size} positions, {shape[0]} x {shape[1]} expected")
-        x, y = x.reshape(shape), y.reshape(shape)
-    else:
-        x, y = (np.tile(start, (active.sets, 1)) for start in (active.start_x, active.start_y))
-    return LayerPositions(
-        layer.name,
-        layer.type,
-        x,
-        y,
-        active.start_x,
-        active.start_y,
-        active.fixed(x, y),
-        active.warmup_iter,
-    )
-
-
-def iteration_of(path: str | Path) -> int:
-    """The iteration in the name of a snapshot, ``..._iter_<N>.caffemodel``; UserError if there is none."""
-    match = _ITERATION.search(str(path))
-    if not match:
-        raise UserError(f"{path}: not named like a snapshot (..._iter_<number>.caffemodel)")
-    return int(match[1])
+    def _over_free(self, statistic, values: np.ndarray) -> float:
+        return float(statistic(values[self.free])) if self.free.any() else 0.0
 
 
 @dataclass(frozen=True)
-class PositionSeries:
-    """Positions of a layer over the snapshots of a run."""
+class LayerSeries:
+    """The positions of a layer in T snapshots of one run."""
 
     layer: str
-    iterations: np.ndarray  # (n,)
-    x: np.ndarray  # (n, sets, K)
-    y: np.ndarray  # (n, sets, K)
-    fixed: np.ndarray  # (sets,)
+    iterations: np.ndarray  # (T,) ascending
+    x: np.ndarray  # (T, sets, K)
+    y: np.ndarray  # (T, sets, K)
+    fixed: np.ndarray  # (sets,), as in the last snapshot
     warmup_iter: int
 
 
-def read_series(paths: Iterable[str | Path]) -> list[PositionSeries]:
-    """The snapshots of one run, in any order; begins with the start positions as iteration 0."""
-    snapshots = sorted((iteration_of(path), path) for path in paths)
-    if not snapshots:
-        raise UserError("no snapshots were given")
-    read = [read_positions(path) for _, path in snapshots]
-    iterations = np.array([0] + [iteration for iteration, _ in snapshots])
-    series = []
-    for layer in zip(*read, strict=True):
-        if len({(positions.layer, positions.x.shape) for positions in layer}) != 1:
-            raise UserError(f"{snapshots[0][1]} and the other snapshots are of different networks")
-        first = layer[0]
-        x0, y0 = (np.broadcast_to(start, first.x.shape) for start in (first.start_x, first.start_y))
-        series.append(
-            PositionSeries(
-                first.layer,
-                iterations,
-                np.stack([x0, *(positions.x for positions in layer)]),
-                np.stack([y0, *(positions.y for positions in layer)]),
-                first.fixed,
-                first.warmup_iter,
-            )
+def read_positions(path: str | Path) -> list[LayerPositions]:
+    """The active layers of a prototxt or a caffemodel, in the order of the net.
+
+    Where a layer has no blobs, as in every prototxt, its positions are those it would start from (one set
+    of them for each position set, without noise). UserError if the file cannot be read or has none.
+    """
+    net = read_net(path)
+    found = {}
+    for layer in net.layer:
+        if layer.type in ACTIVE_TYPES:
+            # A train_val may describe a layer once for each phase; the shapes are the same.
+            found.setdefault(layer.name, _layer_positions(layer, path))
+    if not found:
+        raise UserError(f"{path}: no layer of type {' or '.join(ACTIVE_TYPES)} in it")
+    return list(found.values())
+
+
+def read_series(paths: Iterable[str | Path]) -> list[LayerSeries]:
+    """The movement of each layer over snapshots, which are sorted by the N of ``_iter_N.caffemodel``."""
+    by_iteration: dict[int, Path] = {}
+    for path in map(Path, paths):
+        iteration = iteration_of(path)
+        if iteration in by_iteration:
+            raise UserError(f"{path}: iteration {iteration} is that of {by_iteration[iteration]} too")
+        by_iteration[iteration] = path
+    iterations = sorted(by_iteration)
+    snapshots = [read_positions(by_iteration[iteration]) for iteration in iterations]
+    for iteration, layers in zip(iterations, snapshots, strict=True):
+        if _layout(layers) != _layout(snapshots[0]):
+            raise UserError(f"{by_iteration[iteration]}: its active layers are not those of {by_iteration[iterations[0]]}")
+    return [
+        LayerSeries(
+            layer=history[-1].layer,
+            iterations=np.array(iterations),
+            x=np.stack([moment.x for moment in history]),
+            y=np.stack([moment.y for moment in history]),
+            fixed=history[-1].fixed,
+            warmup_iter=history[-1].warmup_iter,
         )
-    return series
+        for history in zip(*snapshots, strict=True)
+    ]
+
+
+def iteration_of(path: str | Path) -> int:
+    """The N of a snapshot's name ``<prefix>_iter_N.caffemodel``."""
+    match = re.search(r"_iter_(\d+)\.caffemodel$", Path(path).name)
+    if not match:
+        raise UserError(f"{path}: not named as a snapshot, <prefix>_iter_<N>.caffemodel, so its iteration is unknown")
+    return int(match[1])
+
+
+def _layout(layers: list[LayerPositions]) -> list[tuple[str, tuple[int, ...]]]:
+    return [(positions.layer, positions.x.shape) for positions in layers]
+
+
+def _layer_positions(layer: "caffe_pb2.LayerParameter", path: str | Path) -> LayerPositions:
+    description = read_active_layer(layer)
+    x = np.tile(description.start_x, (description.sets, 1))
+    y = np.tile(description.start_y, (description.sets, 1))
+    if layer.blobs:
+        x, y = _stored_positions(layer, description, path)
+    return LayerPositions(
+        layer=layer.name,
+        type=layer.type,
+        x=x,
+        y=y,
+        start_x=description.start_x,
+        start_y=description.start_y,
+        fixed=description.fixed(x, y),
+        kernel_size=description.kernel,
+        warmup_iter=description.warmup_iter,
+    )
+
+
+def _stored_positions(
+    layer: "caffe_pb2.LayerParameter", description: ActiveLayer, path: str | Path
+) -> tuple[np.ndarray, np.ndarray]:
+    shape = (description.sets, description.synapses)
+    if len(layer.blobs) != _BLOBS:
+        raise UserError(f"{path}: {label(layer)} has {len(layer.blobs)} blobs; weight, bias, x and y make {_BLOBS}")
+    x, y = (blob_array(layer.blobs[index]).astype(np.float64) for index in (_X_BLOB, _Y_BLOB))
+    if x.size != y.size or x.size != shape[0] * shape[1]:
+        raise UserError(
+            f"{path}: {label(layer)} has position blobs of shapes {x.shape} and {y.shape}; "
+            f"{shape[0]} set(s) of {shape[1]} synapses were expected"
+        )
+    return x.reshape(shape), y.reshape(shape)

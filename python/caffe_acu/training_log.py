@@ -1,6 +1,7 @@
-"""What ``caffe train`` writes to its log, as arrays."""
+"""What ``caffe train`` wrote to its log (glog, on stderr), as arrays."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,51 +9,62 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 
-_LOSS = re.compile(r"Iteration (\d+) \(.*\), loss = (\S+)")
-_TEST = re.compile(r"Iteration (\d+), Testing net")
-_TEST_OUTPUT = re.compile(r"Test net output #\d+: (\S+) = (\S+)")
+_NUMBER = r"([-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?))"
+_TRAIN = re.compile(rf"\] Iteration (\d+)(?: \(.*\))?, loss = {_NUMBER}$", re.IGNORECASE)
+_TEST = re.compile(r"\] Iteration (\d+), Testing net \(#0\)$")
+_OUTPUT = re.compile(rf"\]\s+Test net output #\d+: (\S+) = {_NUMBER}(?: \(.*\))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """Curves of a run, by increasing iteration; after a resumption the later record of an iteration counts."""
+    """The curves of a run. Test values that the net does not give are NaN."""
 
-    iterations: np.ndarray  # (n,)
-    losses: np.ndarray  # (n,) training loss
-    test_iterations: np.ndarray  # (m,)
-    test_accuracies: np.ndarray  # (m,) 0 to 1
-    test_losses: np.ndarray  # (m,)
+    iterations: np.ndarray  # (T,) where the training loss was displayed
+    loss: np.ndarray  # (T,) averaged by Caffe over average_loss iterations
+    test_iterations: np.ndarray  # (U,)
+    test_accuracy: np.ndarray  # (U,) fraction between 0 and 1
+    test_loss: np.ndarray  # (U,)
 
     @property
-    def test_errors(self) -> np.ndarray:
-        """(m,) percent."""
-        return 100 * (1 - self.test_accuracies)
+    def test_error(self) -> np.ndarray:
+        """(U,) in percent."""
+        return 100 * (1 - self.test_accuracy)
 
 
 def read_training_log(path: str | Path) -> TrainingLog:
-    """Reads glog output of ``caffe train`` whose test outputs are called ``accuracy`` and ``loss``."""
+    """Parses a log file; UserError if it cannot be read or holds no training."""
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            log = parse_training_log(lines)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    losses: dict[int, float] = {}
+    if not len(log.iterations) and not len(log.test_iterations):
+        raise UserError(f"{path}: no iteration in it; the log (stderr) of caffe train was expected")
+    return log
+
+
+def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: str = "loss") -> TrainingLog:
+    """Parses the lines of a log; ``accuracy`` and ``loss`` are names of the test net's outputs.
+
+    Where a resumed run repeats iterations the later values stand, so logs may be concatenated. Anything
+    that Caffe or glog prints besides, and a last line that is cut short, is passed over.
+    """
+    training: dict[int, float] = {}
     tests: dict[int, dict[str, float]] = {}
     test_iteration = None
-    for line in text.splitlines():
-        if match := _LOSS.search(line):
-            losses[int(match[1])] = float(match[2])
+    for line in lines:
+        line = line.rstrip()
+        if match := _TRAIN.search(line):
+            training[int(match[1])] = float(match[2])
         elif match := _TEST.search(line):
             test_iteration = int(match[1])
-        elif (match := _TEST_OUTPUT.search(line)) and test_iteration is not None:
+        elif (match := _OUTPUT.search(line)) and test_iteration is not None:
             tests.setdefault(test_iteration, {})[match[1]] = float(match[2])
-    if not losses and not tests:
-        raise UserError(f"{path}: no iterations in it; a log of `caffe train` was expected")
-    iterations = sorted(losses)
-    test_iterations = sorted(i for i, outputs in tests.items() if "accuracy" in outputs)
+    iterations, test_iterations = sorted(training), sorted(tests)
     return TrainingLog(
-        np.array(iterations, dtype=int),
-        np.array([losses[i] for i in iterations]),
-        np.array(test_iterations, dtype=int),
-        np.array([tests[i]["accuracy"] for i in test_iterations]),
-        np.array([tests[i].get("loss", np.nan) for i in test_iterations]),
+        iterations=np.array(iterations, dtype=np.int64),
+        loss=np.array([training[i] for i in iterations], dtype=np.float64),
+        test_iterations=np.array(test_iterations, dtype=np.int64),
+        test_accuracy=np.array([tests[i].get(accuracy, np.nan) for i in test_iterations], dtype=np.float64),
+        test_loss=np.array([tests[i].get(loss, np.nan) for i in test_iterations], dtype=np.float64),
     )

@@ -1,0 +1,1 @@
+"""Training runs: their folders, their course, and what is reported of them."""
