@@ -44,8 +44,8 @@ def _row(run) -> dict[str, Any]:
     return {
         "network": run.name,
         "iterations": run.max_iter,
-        "test_error_percent": round(float(log.test_errors[-1]), 2),
-        "final_training_loss": round(float(log.losses[-1]), 4),
+        "test_error_percent": round(float(log.test_error[-1]), 2),
+        "final_training_loss": round(float(log.loss[-1]), 4),
     }
 
 

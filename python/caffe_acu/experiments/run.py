@@ -1,5 +1,6 @@
 """One training run: a folder from which ``caffe train`` starts, and goes on where it was interrupted."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -67,7 +68,12 @@ class Run:
             command += ["--snapshot", str(max(states)[1].relative_to(self.folder))]
         elif self.log_path.exists():
             self.log_path.unlink()  # of a run that left no snapshot to go on from
-        environment = {**os.environ, "CAFFE_ACU_THREADS": str(threads), "GLOG_logtostderr": "1"}
+        environment = {
+            **os.environ,
+            "CAFFE_ACU_THREADS": str(threads),
+            "GLOG_logtostderr": "1",  # the log that is parsed
+            "GLOG_minloglevel": "0",
+        }
         with self.log_path.open("ab") as log:
             # A session of its own: an interrupt from the keyboard reaches it once, through stop().
             self._process = subprocess.Popen(
@@ -84,6 +90,12 @@ class Run:
             raise UserError(f"{self.log_path}: caffe train failed ({code}): {self._last_words()}")
         write_atomically(self.folder / "DONE", f"{self.max_iter} iterations\n")
         return True
+
+    def wait(self, seconds: float) -> None:
+        """Returns when training has ended, or after that time."""
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
 
     def stop(self) -> None:
         """Interrupts a run in progress, which then writes a snapshot to go on from, and waits for it."""

@@ -188,7 +188,7 @@ def _train(runs: Sequence[Run]) -> None:
             run.start(threads)
         last_report = time.monotonic()
         while running:
-            time.sleep(_POLL_SECONDS)
+            running[0].wait(_POLL_SECONDS)
             for run, bar in zip(runs, bars, strict=True):
                 bar.update(run.iteration() - bar.n)
             running = [run for run in running if not run.poll()]

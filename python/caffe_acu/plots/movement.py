@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.figures import COLOURS, new_figure
-from caffe_acu.positions import PositionSeries
+from caffe_acu.positions import LayerSeries
 
 
-def movement(series: Sequence[PositionSeries], title: str = "") -> Figure:
+def movement(series: Sequence[LayerSeries], title: str = "") -> Figure:
     """alpha and beta of every synapse over the iterations: a row per layer, a line per synapse (set 0)."""
     figure = new_figure(9, 2.6 * len(series) + 0.5)
     axes = figure.subplots(len(series), 2, squeeze=False, sharex=True)
