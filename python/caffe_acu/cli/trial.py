@@ -18,7 +18,7 @@ def register(subparsers) -> None:
         help="CIFAR-10 (an archive or folder that `caffe-acu data cifar10` reads) or a folder that it made; "
         "default: generated images, on which a one-layer probe is trained too",
     )
-    parser.add_argument("--iterations", type=int, default=400, metavar="N", help="of 64 images (400)")
+    parser.add_argument("--iterations", type=int, default=500, metavar="N", help="of 64 images (500)")
     parser.add_argument("--warmup", type=int, metavar="N", help="iterations with fixed positions (a quarter)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of weights, data and shuffling (1)")
     parser.add_argument("--limit-train", type=int, metavar="N", help="take N training images of every class")

@@ -4,6 +4,7 @@ images, on a schedule of minutes instead of the papers' days.
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +33,7 @@ class TrialOptions:
     """What makes one trial another. ``data``: CIFAR-10 (or a prepared data set); None: generated images."""
 
     data: str | None = None
-    iterations: int = 400
+    iterations: int = 500
     warmup_iter: int | None = None  # None: a quarter of the iterations
     probe_iterations: int = 1600  # of the probes, which run on generated images only
     seed: int = 1
@@ -93,17 +94,11 @@ def _claim(out: Path, options: TrialOptions, overwrite: bool) -> None:
             return
         if not overwrite:
             raise UserError(f"{out}: holds a trial with other options: choose another --out, or --overwrite")
-        _remove_trial(out)
+        shutil.rmtree(out)
     elif out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: is not empty and no trial: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(settings, indent=2) + "\n")
-
-
-def _remove_trial(out: Path) -> None:
-    import shutil
-
-    shutil.rmtree(out)
 
 
 def _prepare_data(out: Path, options: TrialOptions) -> Path:

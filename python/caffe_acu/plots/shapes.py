@@ -26,7 +26,8 @@ def shapes(layers: Sequence[LayerPositions], title: str = "") -> Figure:
     reach = _MARGIN + max(
         max(np.abs(values).max() for values in (layer.x, layer.y, layer.start_x, layer.start_y)) for layer in layers
     )
-    figure = new_figure(2.2 * columns, 2.4 * rows + (0.4 if title else 0))
+    # No narrower than a title needs.
+    figure = new_figure(max(2.2 * columns, 3.6), 2.4 * rows + (0.4 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (layer, s) in zip(axes, panels, strict=False):
         _panel(axis, layer, s, reach)
