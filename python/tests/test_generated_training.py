@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe_acu.data.generated import prepare_generated
-from caffe_acu.data.options import Constellations, WriteOptions
+from caffe_acu.data.options import Constellations, GeneratedOptions, WriteOptions
 from caffe_acu.experiments.run import Run
 from caffe_acu.nets.builder import DataSource
 from caffe_acu.nets.probe import probe, probe_solver
@@ -19,7 +19,7 @@ START_RADIUS = (4 + 4 * np.sqrt(2)) / 8
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_an_acu_grows_to_the_known_radius_and_beats_the_convolution(tmp_path, seed):
-    prepare_generated(tmp_path / "data", 6000, 1000, WHAT, WriteOptions(seed=seed))
+    prepare_generated(tmp_path / "data", GeneratedOptions(6000, 1000, WHAT, WriteOptions(seed=seed)))
     classes = len(json.loads((tmp_path / "data" / "manifest.json").read_text())["classes"])
     source = DataSource(
         str(tmp_path / "data" / "train_lmdb"), str(tmp_path / "data" / "test_lmdb"), 64, 100, WHAT.size, mirror=False

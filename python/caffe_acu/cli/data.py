@@ -8,6 +8,7 @@ from caffe_acu.data.options import (
     PREPROCESSING,
     CifarOptions,
     Constellations,
+    GeneratedOptions,
     Tolerance,
     WriteOptions,
 )
@@ -114,7 +115,6 @@ def _run_generated(arguments: argparse.Namespace) -> None:
     from caffe_acu.data.layout import summary
 
     what = Constellations(classes=arguments.classes, radius=arguments.radius, size=arguments.size)
-    manifest = prepare_generated(
-        arguments.out, arguments.train, arguments.test, what, _write_options(arguments)
-    )
+    options = GeneratedOptions(arguments.train, arguments.test, what, _write_options(arguments))
+    manifest = prepare_generated(arguments.out, options)
     print("\n".join(summary(manifest, arguments.out)))

@@ -97,6 +97,20 @@ class Constellations:
         _require(self.radius > 0 and self.sigma > 0, "--radius and --sigma take more than 0 pixels")
         _require(len(self.plane_gain) > 0 and any(self.plane_gain), "plane_gain needs a gain other than 0")
         _require(
-            self.size > 2 * self.margin,
-            f"--size is {self.size}: a ring of radius {self.radius:g} needs more than {2 * self.margin:g} pixels",
+            self.size > 2 * self.margin + 1,
+            f"--size is {self.size}: a ring of radius {self.radius:g} needs more than {2 * self.margin + 1:g} pixels",
         )
+
+
+@dataclass(frozen=True)
+class GeneratedOptions:
+    """Options of :func:`caffe_acu.data.generated.prepare_generated`."""
+
+    train_images: int = 20_000
+    test_images: int = 4_000
+    images: Constellations = Constellations()
+    write: WriteOptions = WriteOptions()
+
+    def __post_init__(self) -> None:
+        for name, count in (("--train-images", self.train_images), ("--test-images", self.test_images)):
+            _require(count > 0, f"{name} is {count}: it takes 1 or more")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from caffe_acu.data.options import CifarOptions, WriteOptions
+from caffe_acu.data.options import CifarOptions, GeneratedOptions, WriteOptions
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
 from caffe_acu.net_param import write_atomically
@@ -117,8 +117,10 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
             from caffe_acu.data.generated import prepare_generated
 
             print("making images", flush=True)
-            prepare_generated(folder, options.generated_train, options.generated_test,
-                              write=WriteOptions(seed=options.seed))
+            prepare_generated(
+                folder,
+                GeneratedOptions(options.generated_train, options.generated_test, write=WriteOptions(seed=options.seed)),
+            )
     return folder
 
 
