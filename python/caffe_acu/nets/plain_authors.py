@@ -41,3 +41,22 @@ def plain_authors() -> "caffe_pb2.NetParameter":
     net.global_average_pool("prescore")
     net.conv("score", 10, 1, bias=True)
     return net.proto
+
+
+def our_names() -> dict[str, str]:
+    """The authors' names of layers, and those of the same layers in :func:`caffe_acu.nets.plain.plain`."""
+    names = {"fc1": "fc1", "prescore": "pool", "score": "score"}
+    stages = [name for name, *_ in _ACTIVE_LAYERS] + ["fc1"]
+    ours = ["conv0", "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "fc1"]
+    for theirs, our in zip(stages, ours, strict=True):
+        names[theirs] = our
+        separator = "_" if theirs == "fc1" else ""
+        for part in ("bn", "scale", "relu"):
+            names[f"{part}{separator}{theirs.removeprefix(_PREFIX)}"] = f"{part}_{our}"
+    return names
+
+
+def our_blobs() -> dict[str, str]:
+    """The same for the blobs between the layers."""
+    names = our_names()
+    return {"prescore": "pool", **{blob: names[name] for name, blob, *_ in _ACTIVE_LAYERS}}

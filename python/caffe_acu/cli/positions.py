@@ -1,0 +1,90 @@
+"""``caffe-acu positions``: prints and draws the learned shapes."""
+
+import argparse
+from pathlib import Path
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser(
+        "positions",
+        help="print and plot the learned shapes",
+        description="Prints where the synapses of every ACU layer are, in input pixels (x to the right, y down), and "
+        "how far they moved from their start. FILE is a caffemodel (ours or the authors'), or a prototxt, which "
+        "tells where they start. With several snapshots of a run the last is printed and drawn.",
+        epilog="example: caffe-acu positions snapshots/*.caffemodel --plot shapes.png --movement movement.png",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw a panel per layer (.png, .svg or .pdf)")
+    parser.add_argument("--movement", type=Path, metavar="OUT", help="draw positions over the snapshots' iterations")
+    parser.add_argument(
+        "--layers", nargs="+", metavar="NAME", help="layers to print and draw (default: all; movement: first and last)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    import json
+
+    from caffe_acu.plots.figures import save
+    from caffe_acu.plots.movement import movement
+    from caffe_acu.plots.shapes import shapes
+    from caffe_acu.positions import iteration_of, read_positions, read_series
+
+    files = arguments.files
+    last = files[0] if len(files) == 1 else max(files, key=iteration_of)
+    layers = _select(read_positions(last), arguments.layers, last)
+    if arguments.json:
+        print(json.dumps([_as_data(layer) for layer in layers], indent=2))
+    else:
+        print(f"{last}\n")
+        print("\n\n".join(_as_text(layer) for layer in layers))
+    if arguments.plot:
+        save(shapes(layers, last.name), arguments.plot)
+    if arguments.movement:
+        series = _select(read_series(files), arguments.layers, last)
+        if not arguments.layers and len(series) > 2:
+            series = [series[0], series[-1]]
+        save(movement(series), arguments.movement)
+
+
+def _select(layers: list, names: list[str] | None, file: Path) -> list:
+    from caffe_acu.errors import UserError
+
+    if not names:
+        return layers
+    by_name = {layer.layer: layer for layer in layers}
+    for name in names:
+        if name not in by_name:
+            raise UserError(f"{file}: no ACU layer {name!r}; it has {', '.join(by_name)}")
+    return [by_name[name] for name in names]
+
+
+def _as_data(layer) -> dict:
+    return {
+        "layer": layer.layer,
+        "type": layer.type,
+        "x": layer.x.tolist(),
+        "y": layer.y.tolist(),
+        "start_x": layer.start_x.tolist(),
+        "start_y": layer.start_y.tolist(),
+        "fixed": layer.fixed.tolist(),
+        "mean_displacement": layer.mean_displacement,
+        "max_displacement": layer.max_displacement,
+        "mean_radius": layer.mean_radius,
+    }
+
+
+def _as_text(layer) -> str:
+    lines = [
+        f"{layer.layer} ({layer.type}): moved {layer.mean_displacement:.3f} px on average, "
+        f"{layer.max_displacement:.3f} at most; mean radius {layer.mean_radius:.3f}"
+    ]
+    for s in range(len(layer.x)):
+        if len(layer.x) > 1:
+            lines.append(f"  set {s}")
+        lines.append("  synapse        x        y    moved")
+        for k in range(layer.x.shape[1]):
+            note = "  fixed" if k == layer.fixed[s] else ""
+            lines.append(f"  {k:7d} {layer.x[s, k]:8.3f} {layer.y[s, k]:8.3f} {layer.displacement[s, k]:8.3f}{note}")
+    return "\n".join(lines)

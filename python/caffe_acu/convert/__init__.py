@@ -1,0 +1,1 @@
+"""From one form of a network to another."""

@@ -1,0 +1,153 @@
+"""One small function per layer type: the shapes of its tops, its parameters, its multiply-adds.
+
+Conventions are those that reproduce the papers' printed counts (shared by both papers):
+parameters are weights, biases of layers without batch normalisation, the Scale's factor and shift, and two
+coordinates of every synapse but the fixed one; multiply-adds are the products of convolutions and inner
+products and, for an ACU, 3 for each value it interpolates (equation 6 needs three once it is factorised), where
+the fixed synapse on a pixel interpolates nothing.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from caffe_acu.active_layer import read_active_layer, read_spatial
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
+
+Shape = tuple[int, ...]
+Layer = "caffe_pb2.LayerParameter"
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """What a layer has and does for one image."""
+
+    tops: list[Shape]
+    parameters: int = 0
+    multiply_adds: int = 0
+
+
+Handler = Callable[["caffe_pb2.LayerParameter", list[Shape]], LayerCount]
+HANDLERS: dict[str, Handler] = {}
+
+INTERPOLATION_COST = 3  # multiplications for an interpolated value
+
+
+def handles(*types: str) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        for type_ in types:
+            HANDLERS[type_] = handler
+        return handler
+
+    return register
+
+
+@handles("Input")
+def _input(layer, bottoms: list[Shape]) -> LayerCount:
+    shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
+    return LayerCount(shapes * len(layer.top) if len(shapes) == 1 else shapes)
+
+
+@handles("ReLU", "BatchNorm", "Dropout", "Sigmoid", "TanH", "LRN", "Softmax", "Power", "Clip", "ELU")
+def _same_shape(layer, bottoms: list[Shape]) -> LayerCount:
+    return LayerCount(bottoms[:1])
+
+
+@handles("SoftmaxWithLoss", "Accuracy", "Silence")
+def _no_output(layer, bottoms: list[Shape]) -> LayerCount:
+    return LayerCount([()] * len(layer.top))
+
+
+@handles("Split")
+def _split(layer, bottoms: list[Shape]) -> LayerCount:
+    return LayerCount(bottoms[:1] * len(layer.top))
+
+
+@handles("Eltwise")
+def _eltwise(layer, bottoms: list[Shape]) -> LayerCount:
+    if len(set(bottoms)) != 1:
+        raise UserError(f"layer {layer.name!r} (Eltwise): bottoms of shapes {bottoms} differ")
+    return LayerCount(bottoms[:1])
+
+
+@handles("Concat")
+def _concat(layer, bottoms: list[Shape]) -> LayerCount:
+    axis = layer.concat_param.axis
+    shape = list(bottoms[0])
+    shape[axis] = sum(bottom[axis] for bottom in bottoms)
+    return LayerCount([tuple(shape)])
+
+
+@handles("Flatten")
+def _flatten(layer, bottoms: list[Shape]) -> LayerCount:
+    return LayerCount([(bottoms[0][0], math.prod(bottoms[0][1:]))])
+
+
+@handles("Scale")
+def _scale(layer, bottoms: list[Shape]) -> LayerCount:
+    channels = bottoms[0][1]
+    return LayerCount(bottoms[:1], parameters=channels * (1 + layer.scale_param.bias_term))
+
+
+@handles("InnerProduct")
+def _inner_product(layer, bottoms: list[Shape]) -> LayerCount:
+    param = layer.inner_product_param
+    inputs = math.prod(bottoms[0][param.axis :])
+    weights = inputs * param.num_output
+    bias = param.num_output if param.bias_term else 0
+    return LayerCount([(*bottoms[0][: param.axis], param.num_output)], weights + bias, weights)
+
+
+@handles("Convolution")
+def _convolution(layer, bottoms: list[Shape]) -> LayerCount:
+    spatial, param = read_spatial(layer), layer.convolution_param
+    extent = tuple(d * (k - 1) + 1 for d, k in zip(spatial.dilation, spatial.kernel, strict=True))
+    top = _convolved(layer, bottoms[0], extent, spatial.stride, spatial.pad)
+    weights = param.num_output * bottoms[0][1] // param.group * math.prod(spatial.kernel)
+    bias = param.num_output if param.bias_term else 0
+    return LayerCount([top], weights + bias, weights * math.prod(top[2:]))
+
+
+@handles("ACU", "AConvFast")
+def _active(layer, bottoms: list[Shape]) -> LayerCount:
+    active, param = read_active_layer(layer), layer.convolution_param
+    top = _convolved(layer, bottoms[0], active.extent, active.stride, active.pad)
+    channels, area = bottoms[0][1], math.prod(top[2:])
+    weights = param.num_output * channels * active.synapses
+    bias = param.num_output if param.bias_term else 0
+    # Each set has a fixed synapse of its own, unless it has none.
+    fixed = (active.fixed(active.start_x[None], active.start_y[None]) >= 0).item()
+    free = active.synapses - fixed
+    return LayerCount(
+        [top],
+        parameters=weights + bias + 2 * free * active.sets,
+        multiply_adds=(weights + INTERPOLATION_COST * free * channels * active.sets) * area,
+    )
+
+
+@handles("Pooling")
+def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
+    param = layer.pooling_param
+    count, channels, height, width = bottoms[0]
+    if param.global_pooling:
+        return LayerCount([(count, channels, 1, 1)])
+    sizes = []
+    for size, axis in ((height, "h"), (width, "w")):
+        kernel = getattr(param, f"kernel_{axis}") or param.kernel_size
+        stride = getattr(param, f"stride_{axis}") or param.stride
+        pad = getattr(param, f"pad_{axis}") or param.pad
+        # Caffe rounds up (unless told otherwise), and drops a window that would start in the padding.
+        rounded = math.floor if param.round_mode == caffe_pb2.PoolingParameter.FLOOR else math.ceil
+        pooled = rounded((size + 2 * pad - kernel) / stride) + 1
+        if pad and (pooled - 1) * stride >= size + pad:
+            pooled -= 1
+        sizes.append(pooled)
+    return LayerCount([(count, channels, *sizes)])
+
+
+def _convolved(layer, bottom: Shape, extent, stride, pad) -> Shape:
+    sizes = [(n + 2 * p - e) // s + 1 for n, p, e, s in zip(bottom[2:], pad, extent, stride, strict=True)]
+    if min(sizes) < 1:
+        raise UserError(f"layer {layer.name!r} ({layer.type}): its bottom, {bottom}, is smaller than its kernel")
+    return (bottom[0], layer.convolution_param.num_output, *sizes)
