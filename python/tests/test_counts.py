@@ -1,0 +1,109 @@
+"""Parameters and multiply-adds against closed forms and the papers' numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.cli.main import main
+from caffe_acu.counts.network import count_network
+from caffe_acu.errors import UserError
+from caffe_acu.nets.builder import Acu
+from caffe_acu.nets.plain import CIFAR10, plain
+from caffe_acu.nets.plain_authors import plain_authors
+
+INPUT = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 4 dim: 6 dim: 11 dim: 9 } } }"
+
+
+def count(layers: str):
+    return count_network(text_format.Parse(INPUT + layers, caffe_pb2.NetParameter()))
+
+
+def layer(type_: str, param: str, bottoms: str = "bottom: 'data'", name: str = "a") -> str:
+    return f"layer {{ name: '{name}' type: '{type_}' {bottoms} top: '{name}' {param} }}"
+
+
+@pytest.mark.parametrize(
+    ("acu", "parameters", "multiply_adds"), [(None, 855_162, 104.4e6), (Acu(), 855_258, 107.3e6)]
+)
+def test_plain_network(acu, parameters, multiply_adds):
+    counts = count_network(plain(acu))
+    assert counts.parameters == parameters
+    assert abs(counts.multiply_adds - multiply_adds) < 0.05e6
+    trained = count_network(plain(acu, source=CIFAR10), (3, 32, 32))
+    assert (trained.parameters, trained.multiply_adds) == (counts.parameters, counts.multiply_adds)
+
+
+def test_the_authors_network_counts_as_ours():
+    assert count_network(plain_authors()).parameters == 855_258
+
+
+def test_cifar_100_has_the_papers_945252_parameters():
+    assert count_network(plain(classes=100)).parameters == 945_252
+    assert count_network(plain(Acu(), classes=100)).parameters == 945_348
+
+
+def test_convolution():
+    param = "convolution_param { num_output: 8 kernel_h: 3 kernel_w: 2 stride: 2 pad_h: 1 pad_w: 0 group: 2 }"
+    (_, row) = count(layer("Convolution", param)).rows
+    # 6 x 4 outputs: (11 + 2 - 3) // 2 + 1 and (9 - 2) // 2 + 1.
+    assert row.top == (1, 8, 6, 4)
+    assert row.parameters == 8 * 3 * 6 + 8
+    assert row.multiply_adds == 8 * 3 * 6 * 24
+
+
+def test_acu_with_listed_positions_and_none_fixed():
+    param = "convolution_param { num_output: 5 bias_term: false } acu_param { position { x: 1 } position { y: 2 } "
+    (_, row) = count(layer("ACU", param + "}")).rows
+    assert row.top == (1, 5, 11, 9)
+    assert row.parameters == 5 * 6 * 2 + 4  # no synapse at the origin, so both move
+    assert row.multiply_adds == (5 * 6 * 2 + 3 * 2 * 6) * 99
+    (_, fixed) = count(layer("ACU", param + "fixed_synapse: 0 }")).rows
+    assert fixed.parameters == 5 * 6 * 2 + 2
+
+
+def test_pooling_rounds_up_as_caffe_does():
+    param = "pooling_param { kernel_size: 3 stride: 2 }"
+    assert count(layer("Pooling", param)).rows[1].top == (1, 6, 5, 4)
+    assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }")).rows[1].top == (1, 6, 6, 5)
+    # A last window that would start in the padding is dropped.
+    assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 pad: 1 }")).rows[1].top == (1, 6, 6, 5)
+    assert count(layer("Pooling", "pooling_param { global_pooling: true }")).rows[1].top == (1, 6, 1, 1)
+
+
+def test_inner_product_concat_and_eltwise():
+    counts = count(
+        layer("Concat", "", "bottom: 'data' bottom: 'data'", "both")
+        + layer("Eltwise", "", "bottom: 'both' bottom: 'both'", "sum")
+        + layer("InnerProduct", "inner_product_param { num_output: 7 }", "bottom: 'sum'", "fc")
+    )
+    assert counts.rows[1].top == (1, 12, 11, 9)
+    assert counts.parameters == 12 * 99 * 7 + 7
+    assert counts.multiply_adds == 12 * 99 * 7
+
+
+def test_unknown_types_and_broken_nets_are_reported():
+    with pytest.raises(UserError, match="layer 'a': type Mystery is not known to the counter"):
+        count(layer("Mystery", ""))
+    with pytest.raises(UserError, match="layer 'a': no layer before it makes its bottom 'nothing'"):
+        count(layer("ReLU", "", "bottom: 'nothing'"))
+    with pytest.raises(UserError, match="'a' .Convolution.: its bottom, .* is smaller than its kernel"):
+        count(layer("Convolution", "convolution_param { num_output: 1 kernel_size: 20 }"))
+    with pytest.raises(UserError, match="give --input"):
+        count_network(plain(source=CIFAR10))
+
+
+def test_command(capsys):
+    path = Path(__file__).resolve().parents[2] / "models/cvpr2017/plain_acu/deploy.prototxt"
+    assert main(["counts", str(path)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last == ["total", "855,258", "107,259,664"]
+    assert main(["counts", str(path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["parameters"] == 855_258 == sum(row["parameters"] for row in data["layers"])
+    assert main(["counts", str(path), "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("| layer | type |")
+    assert main(["counts", "missing.prototxt"]) == 2
+    assert "missing.prototxt: cannot be read" in capsys.readouterr().err
