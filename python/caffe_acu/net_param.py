@@ -126,9 +126,7 @@ def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:
     (blob.double_data if values.dtype == np.float64 else blob.data).extend(values.ravel().tolist())
 
 
-def rename(
-    net: "caffe_pb2.NetParameter", layers: Mapping[str, str], blobs: Mapping[str, str] | None = None
-) -> None:
+def rename(net: "caffe_pb2.NetParameter", layers: Mapping[str, str], blobs: Mapping[str, str] | None = None) -> None:
     """Renames layers, and the blobs between them (default: those that are called as the layers), in place.
 
     All names change at once, so that a new name may be the old one of another layer. UserError for a layer

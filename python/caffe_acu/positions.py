@@ -106,7 +106,9 @@ def read_series(paths: Iterable[str | Path]) -> list[LayerSeries]:
     snapshots = [read_positions(by_iteration[iteration]) for iteration in iterations]
     for iteration, layers in zip(iterations, snapshots, strict=True):
         if _layout(layers) != _layout(snapshots[0]):
-            raise UserError(f"{by_iteration[iteration]}: its active layers are not those of {by_iteration[iterations[0]]}")
+            raise UserError(
+                f"{by_iteration[iteration]}: its active layers are not those of {by_iteration[iterations[0]]}"
+            )
     return [
         LayerSeries(
             layer=history[-1].layer,

@@ -9,6 +9,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 
 # name, outputs, kernel, stride; the second layer moves its synapses off the lattice.
 LAYERS = (("first", 4, 1, 1), ("second/1", 6, 3, 2), ("second/2", 5, 3, 1))
+_BOTTOMS = ("data", *(name for name, *_ in LAYERS[:-1]))
 CHANNELS, SIZE, IMAGES = 3, 9, 2
 PROTOTXT = "\n".join(
     [f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: {IMAGES} dim: {CHANNELS} '
@@ -17,7 +18,7 @@ PROTOTXT = "\n".join(
         f'layer {{ name: "{name}" type: "AConvFast" bottom: "{bottom}" top: "{name}" convolution_param {{ '
         f"num_output: {outputs} kernel_size: {kernel} pad: {kernel // 2} stride: {stride} bias_term: false }} "
         "aconv_param { normalize: true pos_filler_std: -1 position_group: 1 } }"
-        for (name, outputs, kernel, stride), bottom in zip(LAYERS, ["data", *(layer[0] for layer in LAYERS)], strict=False)
+        for (name, outputs, kernel, stride), bottom in zip(LAYERS, _BOTTOMS, strict=True)
     ]
 )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """The authors' weights load unchanged and give the scores that an independent float64 implementation gives."""
 
-import authors_net
 import caffe
 import numpy as np
 
+import authors_net
 from caffe_acu.net_param import format_prototxt
 from caffe_acu.nets.plain_authors import plain_authors
 

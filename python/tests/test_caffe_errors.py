@@ -31,16 +31,29 @@ def first_complaint(tmp_path, net: str) -> str:
 @pytest.mark.parametrize(
     ("convolution", "acu", "expected"),
     [
-        ("kernel_size: 3", "warmup: 3", 'net.prototxt:4:72: Message type "caffe.ACUParameter" has no field named "warmup". '
-         'Did you mean "warmup_iter"?'),
-        ("kernel_size: 3", "num_synapses: -9", "net.prototxt: ACU layer 'conv1': acu_param.num_synapses is -9; "
-         "K must be positive"),
-        ("", "num_synapses: 3 position { x: 1 } position { y: 1 }", "net.prototxt: ACU layer 'conv1': "
-         "acu_param.num_synapses is 3, but acu_param.position lists 2"),
-        ("kernel_size: 3", "fixed_synapse: 9", "net.prototxt: ACU layer 'conv1': acu_param.fixed_synapse is 9; the "
-         "synapses are 0 to 8, and -1 fixes none"),
+        (
+            "kernel_size: 3",
+            "warmup: 3",
+            'net.prototxt:4:72: Message type "caffe.ACUParameter" has no field named "warmup". '
+            'Did you mean "warmup_iter"?',
+        ),
+        (
+            "kernel_size: 3",
+            "num_synapses: -9",
+            "net.prototxt: ACU layer 'conv1': acu_param.num_synapses is -9; K must be positive",
+        ),
+        (
+            "",
+            "num_synapses: 3 position { x: 1 } position { y: 1 }",
+            "net.prototxt: ACU layer 'conv1': acu_param.num_synapses is 3, but acu_param.position lists 2",
+        ),
+        (
+            "kernel_size: 3",
+            "fixed_synapse: 9",
+            "net.prototxt: ACU layer 'conv1': acu_param.fixed_synapse is 9; the synapses are 0 to 8, and -1 fixes none",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_acu_layer(tmp_path, convolution, acu, expected):
     complaint = first_complaint(tmp_path, INPUT.format(convolution=convolution, acu=acu))
     assert expected in complaint
@@ -49,7 +62,7 @@ def test_wrong_acu_layer(tmp_path, convolution, acu, expected):
 
 def test_missing_lmdb(tmp_path):
     complaint = first_complaint(tmp_path, NET.format(source="nowhere/train_lmdb"))
-    assert 'Layer \'data\': there is no LMDB at data_param.source "nowhere/train_lmdb"' in complaint
+    assert "Layer 'data': there is no LMDB at data_param.source \"nowhere/train_lmdb\"" in complaint
     assert "caffe-acu data" in complaint
 
 

@@ -1,10 +1,11 @@
 """The authors' networks in our form: the same outputs, synapses in raster order."""
 
-import authors_net
 import caffe
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
+import authors_net
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.convert.ring_to_raster import ring_to_raster
@@ -49,8 +50,6 @@ def test_outputs_stay_and_synapses_are_in_raster_order(tmp_path):
 def aconv(text: str) -> "caffe_pb2.NetParameter":
     net = caffe_pb2.NetParameter()
     layer = net.layer.add(name="a", type="AConvFast")
-    from google.protobuf import text_format
-
     text_format.Merge(text, layer)
     return net
 
@@ -65,10 +64,9 @@ def aconv(text: str) -> "caffe_pb2.NetParameter":
 def test_shapes_without_a_lattice_are_listed(tmp_path, text, size):
     filler = "convolution_param { weight_filler { type: 'msra' } }"
     theirs = aconv(f"bottom: 'data' top: 'a' {text}")
-    from google.protobuf import text_format
-
     text_format.Merge(filler, theirs.layer[0])
-    data = f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 2 dim: 3 dim: {size} dim: 8 }} }} }}'
+    shape = f"shape {{ dim: 2 dim: 3 dim: {size} dim: 8 }}"
+    data = f'layer {{ name: "data" type: "Input" top: "data" input_param {{ {shape} }} }}'
     (tmp_path / "a.prototxt").write_text(data + format_prototxt(theirs))
     net = caffe.Net(str(tmp_path / "a.prototxt"), caffe.TEST)
     net.save(str(tmp_path / "a.caffemodel"))

@@ -25,9 +25,7 @@ def layer(type_: str, param: str, bottoms: str = "bottom: 'data'", name: str = "
     return f"layer {{ name: '{name}' type: '{type_}' {bottoms} top: '{name}' {param} }}"
 
 
-@pytest.mark.parametrize(
-    ("acu", "parameters", "multiply_adds"), [(None, 855_162, 104.4e6), (Acu(), 855_258, 107.3e6)]
-)
+@pytest.mark.parametrize(("acu", "parameters", "multiply_adds"), [(None, 855_162, 104.4e6), (Acu(), 855_258, 107.3e6)])
 def test_plain_network(acu, parameters, multiply_adds):
     counts = count_network(plain(acu))
     assert counts.parameters == parameters

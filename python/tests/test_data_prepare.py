@@ -3,11 +3,11 @@
 import json
 import shutil
 
-import cifar_sources
 import lmdb
 import numpy as np
 import pytest
 
+import cifar_sources
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.data import layout

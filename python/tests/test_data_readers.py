@@ -1,9 +1,9 @@
 """Every form of source is read to the byte, and nothing short, damaged or hostile is taken for whole."""
 
-import cifar_sources
 import numpy as np
 import pytest
 
+import cifar_sources
 from caffe_acu.data.options import Tolerance
 from caffe_acu.data.readers import read_source
 from caffe_acu.errors import UserError

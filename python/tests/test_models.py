@@ -38,7 +38,7 @@ def test_parameters_are_those_of_the_paper(tmp_path, acu, expected):
     # Learned scalars: weights, the score's bias, scale and shift of BatchNorm, and two coordinates of every
     # synapse but the fixed one. BatchNorm's statistics and the zero in an ACU's bias are not learned.
     count = 0
-    for name, layer in load(tmp_path, acu).layer_dict.items():
+    for layer in load(tmp_path, acu).layers:
         blobs = [blob.count for blob in layer.blobs]
         if layer.type == "ACU":
             blobs = [blobs[0], blobs[2] - 1, blobs[3] - 1]

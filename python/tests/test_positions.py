@@ -2,11 +2,11 @@
 
 import json
 
-import authors_net
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 
+import authors_net
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.errors import UserError

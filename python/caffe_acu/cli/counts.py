@@ -42,7 +42,8 @@ def _run(arguments: argparse.Namespace) -> None:
     head = ("layer", "type", "output", "parameters", "multiply-adds")
     total = ("total", "", "", f"{count.parameters:,}", f"{count.multiply_adds:,}")
     if arguments.markdown:
-        lines = ["| " + " | ".join(line) + " |" for line in (head, ("---", "---", "---", "---:", "---:"), *cells, total)]
+        rule = ("---", "---", "---", "---:", "---:")
+        lines = ["| " + " | ".join(line) + " |" for line in (head, rule, *cells, total)]
     else:
         lines = _aligned([head, *cells, total])
     print("\n".join(lines))
@@ -50,7 +51,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _aligned(table: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    return [
-        "  ".join(cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
-        for line in table
-    ]
+    lines = []
+    for line in table:
+        texts = [cell.ljust(width) for cell, width in zip(line[:3], widths[:3], strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:], strict=True)]
+        lines.append("  ".join(texts + numbers))
+    return lines

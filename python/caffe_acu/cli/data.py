@@ -103,9 +103,7 @@ def _register_generated(data_sets) -> None:
     parser.add_argument(
         "--radius", type=float, default=default.radius, help=f"of the ring, in pixels ({default.radius})"
     )
-    parser.add_argument(
-        "--classes", type=int, default=default.classes, metavar="N", help=f"2 to 8 ({default.classes})"
-    )
+    parser.add_argument("--classes", type=int, default=default.classes, metavar="N", help=f"2 to 8 ({default.classes})")
     parser.add_argument("--size", type=int, default=default.size, help=f"of an image ({default.size})")
     parser.set_defaults(run=_run_generated)
 

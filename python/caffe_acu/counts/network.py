@@ -44,9 +44,7 @@ def count_file(path: str | Path, input_shape: tuple[int, int, int] | None = None
         raise UserError(message if message.startswith(str(path)) else f"{path}: {message}") from error
 
 
-def count_network(
-    net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, int] | None = None
-) -> NetworkCount:
+def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, int] | None = None) -> NetworkCount:
     """Parameters and multiply-adds, layer by layer, of the network in its test phase.
 
     ``input_shape`` (C, H, W) is what data layers give; a crop_size of theirs stands in for H and W. UserError
@@ -71,9 +69,7 @@ def count_network(
         count = HANDLERS[layer.type](layer, [shapes[bottom] for bottom in layer.bottom])
         tops = [(1, *top[1:]) if top else top for top in count.tops]
         shapes.update(zip(layer.top, tops, strict=False))
-        rows.append(
-            Row(layer.name, layer.type, tops[0] if tops else (), count.parameters, count.multiply_adds)
-        )
+        rows.append(Row(layer.name, layer.type, tops[0] if tops else (), count.parameters, count.multiply_adds))
     return NetworkCount(net.name, rows)
 
 

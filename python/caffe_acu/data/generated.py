@@ -50,9 +50,7 @@ def dot_offsets(radius: float) -> np.ndarray:
     return np.vstack([np.zeros((1, 2)), ring])
 
 
-def generate(
-    count: int, seed: Seed, images: Constellations = Constellations()
-) -> tuple[np.ndarray, np.ndarray]:
+def generate(count: int, seed: Seed, images: Constellations = Constellations()) -> tuple[np.ndarray, np.ndarray]:
     """``count`` images and nothing but a function of the arguments.
 
     Returns float32 (count, C, size, size), C the number of plane gains, of about unit variance, and int64

@@ -1,12 +1,12 @@
 """What a trial found: a table, the data behind it, and the figures."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.experiments.trial import Pair, Trial
 from caffe_acu.net_param import write_atomically
 from caffe_acu.plots.curves import training_curves
@@ -24,9 +24,9 @@ def report(trial: Trial) -> str:
         rows += [_row(pair.base), _row(pair.acu)]
         shape_rows += _draw(trial.out, pair)
     results = {
-        "command": shlex.join(["caffe-acu", *sys.argv[1:]]),
-        "environment": describe_environment(),
-        "data": trial.manifest["source"],
+        "command": shlex.join(["caffe-acu", *map(_without_folders, sys.argv[1:])]),
+        "environment": trial.pairs[-1].acu.environment(),
+        "data": _without_folders(trial.manifest["source"]),
         "schedule": "short (not the paper's)",
         "warmup_iter": trial.options.warmup,
         "seed": trial.options.seed,
@@ -37,6 +37,11 @@ def report(trial: Trial) -> str:
     text = _text(results)
     write_atomically(trial.out / "report.md", text)
     return text
+
+
+def _without_folders(text: str) -> str:
+    # Where a file lies on this machine is nobody's business, and different on every other.
+    return re.sub(r"\S*/(?=[^/\s]+(\s|$))", "", text)
 
 
 def _row(run) -> dict[str, Any]:
@@ -81,7 +86,8 @@ def _text(results: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {row['network']} | {row['iterations']} | {row['test_error_percent']:.2f} | {row['final_training_loss']:.3f} |"
+        f"| {row['network']} | {row['iterations']} | {row['test_error_percent']:.2f} "
+        f"| {row['final_training_loss']:.3f} |"
         for row in results["rows"]
     ]
     lines += ["", "| ACU layer | moved, mean (px) | moved, max (px) | mean radius (px) |", "|---|---|---|---|"]

@@ -1,6 +1,7 @@
 """One training run: a folder from which ``caffe train`` starts, and goes on where it was interrupted."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -8,11 +9,13 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import Message
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
+from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
@@ -31,7 +34,7 @@ def caffe_program() -> Path:
 
 @dataclass
 class Run:
-    """A run in ``folder``: prototxts, ``train.log``, ``snapshots/``, and a file DONE at the end."""
+    """A run in ``folder``: prototxts, ``env.json``, ``train.log``, ``snapshots/``, and a file DONE at the end."""
 
     name: str
     folder: Path
@@ -62,12 +65,16 @@ class Run:
     def start(self, threads: int) -> None:
         """Starts ``caffe train``, from the last snapshot if there is one."""
         command = [str(caffe_program()), "train", "--solver", "solver.prototxt"]
-        states = [(int(match[1]), path) for path in (self.folder / "snapshots").iterdir()
-                  if (match := _STATE.search(path.name))]
+        states = [
+            (int(match[1]), path)
+            for path in (self.folder / "snapshots").iterdir()
+            if (match := _STATE.search(path.name))
+        ]
         if states:
             command += ["--snapshot", str(max(states)[1].relative_to(self.folder))]
-        elif self.log_path.exists():
-            self.log_path.unlink()  # of a run that left no snapshot to go on from
+        else:
+            self.log_path.unlink(missing_ok=True)  # of a run that left no snapshot to go on from
+            write_atomically(self._environment_path, json.dumps(describe_environment(), indent=2) + "\n")
         environment = {
             **os.environ,
             "CAFFE_ACU_THREADS": str(threads),
@@ -111,6 +118,14 @@ class Run:
             log.seek(max(0, self.log_path.stat().st_size - 20_000))
             found = _ITERATION.findall(log.read().decode(errors="replace"))
         return int(found[-1]) if found else 0
+
+    def environment(self) -> dict[str, Any]:
+        """Commit, hardware and date of the run's beginning."""
+        return json.loads(self._environment_path.read_text())
+
+    @property
+    def _environment_path(self) -> Path:
+        return self.folder / "env.json"
 
     def log(self) -> TrainingLog:
         return read_training_log(self.log_path)

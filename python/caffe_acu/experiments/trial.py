@@ -111,15 +111,18 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
             from caffe_acu.data.prepare import prepare
 
             print(f"preparing {options.data}", flush=True)
-            prepare(Path(options.data), folder, CifarOptions(limit_train=options.limit_train,
-                                                             limit_test=options.limit_test))
+            prepare(
+                Path(options.data), folder, CifarOptions(limit_train=options.limit_train, limit_test=options.limit_test)
+            )
         else:
             from caffe_acu.data.generated import prepare_generated
 
             print("making images", flush=True)
             prepare_generated(
                 folder,
-                GeneratedOptions(options.generated_train, options.generated_test, write=WriteOptions(seed=options.seed)),
+                GeneratedOptions(
+                    options.generated_train, options.generated_test, write=WriteOptions(seed=options.seed)
+                ),
             )
     return folder
 
@@ -142,8 +145,9 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
         for acu in (False, True):
             solver = probe_solver(options.probe_iterations, options.seed)
             solver.test_iter[0] = test_iter
-            run = Run("probe_acu" if acu else "probe", out / ("probe_acu" if acu else "probe"),
-                      options.probe_iterations)
+            run = Run(
+                "probe_acu" if acu else "probe", out / ("probe_acu" if acu else "probe"), options.probe_iterations
+            )
             run.write(probe(acu, source, classes), solver)
             runs.append(run)
         pairs.append(Pair(runs[0], runs[1], Acu().warmup_iter))
@@ -151,8 +155,9 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
     for acu in (None, Acu(warmup_iter=options.warmup)):
         name = "plain_acu" if acu else "plain"
         run = Run(name, out / name, options.iterations)
-        run.write(plain(acu, source=source, classes=classes, bn_fraction=_BN_FRACTION),
-                  _short_solver(options, test_iter))
+        run.write(
+            plain(acu, source=source, classes=classes, bn_fraction=_BN_FRACTION), _short_solver(options, test_iter)
+        )
         runs.append(run)
     pairs.append(Pair(runs[0], runs[1], options.warmup))
     return pairs
@@ -191,7 +196,9 @@ def _train(runs: Sequence[Run]) -> None:
             running = [run for run in running if not run.poll()]
             if bars[0].disable and time.monotonic() - last_report >= _REPORT_SECONDS:
                 last_report = time.monotonic()
-                print(", ".join(f"{run.name}: iteration {run.iteration()} of {run.max_iter}" for run in runs), flush=True)
+                print(
+                    ", ".join(f"{run.name}: iteration {run.iteration()} of {run.max_iter}" for run in runs), flush=True
+                )
     finally:
         for run in runs:
             run.stop()

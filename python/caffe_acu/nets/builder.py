@@ -91,9 +91,7 @@ class Net:
                 layer.param.add(lr_mult=acu.position_lr_mult, decay_mult=0)
             layer.acu_param.warmup_iter = acu.warmup_iter
 
-    def bn_relu(
-        self, name: str, *, moving_average_fraction: float | None = None, separator: str = "_"
-    ) -> None:
+    def bn_relu(self, name: str, *, moving_average_fraction: float | None = None, separator: str = "_") -> None:
         """BatchNorm, Scale with bias and ReLU, in place, named after the layer ``name`` before them."""
         blob = [self.top]
         bn = self.layer(f"bn{separator}{name}", "BatchNorm", tops=blob)

@@ -18,9 +18,7 @@ def training_curves(runs: Mapping[str, TrainingLog], title: str = "") -> Figure:
         # The raw loss of single batches, and its mean over up to nine records as the line to follow.
         losses.plot(log.iterations, log.loss, color=colour, alpha=0.25, linewidth=0.8)
         losses.plot(log.iterations, _smooth(log.loss), color=colour, label=f"{name}: loss")
-        errors.plot(
-            log.test_iterations, log.test_error, "--o", color=colour, markersize=3, label=f"{name}: test error"
-        )
+        errors.plot(log.test_iterations, log.test_error, "--o", color=colour, markersize=3, label=f"{name}: test error")
     losses.set_xlabel("iteration")
     losses.set_ylabel("training loss")
     losses.set_ylim(bottom=0)

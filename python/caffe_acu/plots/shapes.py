@@ -55,11 +55,7 @@ def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
     axis.scatter(layer.start_x, layer.start_y, s=24, facecolors="none", edgecolors=GREY, linewidths=0.8, zorder=1)
     for k in range(len(x)):
         fixed = k == layer.fixed[s]
-        axis.scatter(
-            x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3
-        )
+        axis.scatter(x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3)
         axis.annotate(str(k), (x[k], y[k]), color="white", fontsize=5.5, ha="center", va="center", zorder=4)
     name = layer.layer if len(layer.x) == 1 else f"{layer.layer}, set {s}"
-    axis.set_title(
-        f"{name}\nmoved {layer.mean_displacement:.2f} px, radius {layer.mean_radius:.2f}", fontsize=7
-    )
+    axis.set_title(f"{name}\nmoved {layer.mean_displacement:.2f} px, radius {layer.mean_radius:.2f}", fontsize=7)
