@@ -31,30 +31,28 @@ trained_here: no
 
 def model_files() -> dict[str, str]:
     """Content of every file of ``models/``, by its path below that folder."""
-    files: dict[str, str] = {}
-    for acu in (None, Acu(warmup_iter=WARMUP_ITER)):
-        folder = f"cvpr2017/plain{'_acu' if acu else ''}"
-        paper = "CVPR 2017, Table 1, " + ("ACU" if acu else "baseline")
-        net_path = f"models/{folder}/train_val.prototxt"
+    authors = "The plain ACU network in the dialect and with the names of the authors' Caffe fork, for their weights."
+    return {
+        **_plain_files("cvpr2017/plain", None, "CVPR 2017, Table 1, baseline"),
+        **_plain_files("cvpr2017/plain_acu", Acu(warmup_iter=WARMUP_ITER), "CVPR 2017, Table 1, ACU"),
+        "cvpr2017/plain_authors/deploy.prototxt": _text(plain_authors(), authors),
+    }
 
-        def add(name: str, message: Message, comment: str) -> None:
-            files[f"{folder}/{name}"] = format_prototxt(message, f"{comment}\n{_MADE_BY}")  # noqa: B023
 
-        add("train_val.prototxt", plain(acu, source=CIFAR10), f"Plain network, CIFAR-10 ({paper}).")
-        add("deploy.prototxt", plain(acu), f"Plain network, CIFAR-10, for deployment ({paper}).")
-        add(
-            "solver.prototxt",
-            cifar_solver(net_path, f"models/{folder}/plain{'_acu' if acu else ''}"),
-            f"Schedule of the paper, section 3.1 ({paper}).\n"
-            "Run from the root of the repository: caffe train --solver models/" + folder + "/solver.prototxt",
-        )
-        files[f"{folder}/readme.md"] = _readme(folder, acu)
-    files["cvpr2017/plain_authors/deploy.prototxt"] = format_prototxt(
-        plain_authors(),
-        "The plain ACU network in the dialect and with the names of the authors' Caffe fork, for their weights.\n"
-        + _MADE_BY,
-    )
-    return files
+def _plain_files(folder: str, acu: Acu | None, paper: str) -> dict[str, str]:
+    name = folder.rpartition("/")[2]
+    solver = cifar_solver(f"models/{folder}/train_val.prototxt", f"models/{folder}/{name}")
+    run = f"Run from the root of the repository: caffe train --solver models/{folder}/solver.prototxt"
+    return {
+        f"{folder}/train_val.prototxt": _text(plain(acu, source=CIFAR10), f"Plain network, CIFAR-10 ({paper})."),
+        f"{folder}/deploy.prototxt": _text(plain(acu), f"Plain network, CIFAR-10, for deployment ({paper})."),
+        f"{folder}/solver.prototxt": _text(solver, f"Schedule of the paper, section 3.1 ({paper}).\n{run}"),
+        f"{folder}/readme.md": _readme(folder, acu),
+    }
+
+
+def _text(message: Message, comment: str) -> str:
+    return format_prototxt(message, f"{comment}\n{_MADE_BY}")
 
 
 def _readme(folder: str, acu: Acu | None) -> str:
@@ -76,9 +74,9 @@ def _readme(folder: str, acu: Acu | None) -> str:
 
 def write_models(root: Path) -> list[Path]:
     """Writes ``models/`` below ``root``; returns the files whose content changed."""
-    changed = differing(root)
+    files, changed = model_files(), differing(root)
     for path in changed:
-        write_atomically(path, model_files()[str(path.relative_to(root))])
+        write_atomically(path, files[str(path.relative_to(root))])
     return changed
 
 
