@@ -59,6 +59,16 @@ def test_an_interrupted_run_goes_on_from_its_snapshot(tmp_path, data):
     assert f"snapshots/probe_iter_{stopped_at}.solverstate" in again.log_path.read_text()
 
 
+def test_one_seed_gives_the_same_bits_with_one_thread_and_with_two(tmp_path, data):
+    weights = []
+    for threads in (1, 2):
+        run = make_run(tmp_path / str(threads), data, 240)  # beyond the warm-up of 200
+        run.start(threads)
+        finish(run)
+        weights.append(run.snapshots()[-1].read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_a_failing_run_says_why_in_caffes_words(tmp_path, data):
     run = make_run(tmp_path, data, 100)
     net = tmp_path / "train_val.prototxt"

@@ -31,8 +31,9 @@ class PickledBytes:
 class _ByteType:
     """Stands in for numpy.dtype('uint8')."""
 
-    def __init__(self, name: str, *_: object) -> None:
-        if name not in ("u1", "|u1"):
+    def __init__(self, name: str | bytes, *_: object) -> None:
+        # Text of Python 2, which wrote the official files, arrives as bytes.
+        if name not in ("u1", b"u1"):
             raise pickle.UnpicklingError(f"an array of dtype {name!r}")
 
     def __setstate__(self, state: object) -> None:
