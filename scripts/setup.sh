@@ -63,20 +63,19 @@ fi
 
 python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
-# pip is asked only when pyproject.toml, or what was asked for, has changed.
+# pip is asked only when pyproject.toml has changed, or when the tests' packages are wanted and not there.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
-for level in "" "[test]"; do
-  [ "$level" = "" ] && [ "$extras" != "" ] && continue
-  stamp=".venv/installed$level"
-  if [ "$(cat "$stamp" 2> /dev/null)" != "$wanted" ]; then
-    say "installing Python packages"
-    quietly "$python" -m pip install --disable-pip-version-check --editable ".$extras"
-    echo "$wanted" > "$stamp"
-  fi
-done
+installed=$(cat .venv/installed 2> /dev/null || true)
+if [ "$installed" != "$wanted$extras" ] && [ "$installed" != "$wanted[test]" ]; then
+  say "installing Python packages"
+  quietly "$python" -m pip install --disable-pip-version-check --editable ".$extras"
+  echo "$wanted$extras" > .venv/installed
+fi
 # Makes `import caffe` find pycaffe in the build tree.
 echo "$PWD/build/python" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/caffe_build.pth"
 
+# A build that has the tests keeps them.
+grep -qs '^CAFFE_ACU_TESTS:BOOL=ON' build/CMakeCache.txt && tests=ON
 say "configuring"
 quietly cmake -S . -B build -G Ninja "-DPython_EXECUTABLE=$PWD/$python" "-DCAFFE_ACU_TESTS=$tests" \
   "${cmake_options[@]}"
