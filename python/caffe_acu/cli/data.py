@@ -19,8 +19,8 @@ def register(subparsers) -> None:
         "data",
         help="prepare a data set for training",
         description="Writes a data set as two LMDBs, OUT/train_lmdb and OUT/test_lmdb, with a manifest. OUT "
-        "appears whole or not at all. Training images are padded; `crop_size: 32 mirror: true` in the "
-        "prototxt then gives the papers' random crops and flips.",
+        "appears whole or not at all. Training images are padded, so that `crop_size` in the prototxt (and for "
+        "CIFAR-10 `mirror: true`) gives the papers' random crops and flips.",
     )
     data_sets = parser.add_subparsers(title="data sets", dest="data_set", metavar="<data set>", required=True)
     _register_cifar10(data_sets)

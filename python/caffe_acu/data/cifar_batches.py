@@ -60,7 +60,7 @@ class Batches:
         short: dict[str, int] = {}
         for name in (*_TRAIN, *_TEST):
             count = _check(f"{archive.path}: {self._path(name)}", batches.get(name), tolerance)
-            if count < RECORDS:
+            if count < RECORDS or not batches[name].whole:
                 short[self._path(name)] = count
         source = f"{archive.path} ({self.description})"
         train, test = (_join((batches[n] for n in group if n in batches), source) for group in (_TRAIN, _TEST))

@@ -31,9 +31,9 @@ Seed = int | tuple[int, ...]
 def sign_codes(classes: int) -> np.ndarray:
     """Signs of the dots of each class, float64 (classes, 9): the centre, then the ring from angle 0 on.
 
-    Half of the ring is + and half -, and the class is how it is turned. So every class has the same dots in the
-    same numbers, and only who sees opposite sides of a ring at once can tell them apart; neighbours are mostly
-    alike, so that a synapse between two dots is drawn outwards by both.
+    Half of the ring is + and half -, and the class is how it is turned: every class has the same dots in the
+    same numbers, and what tells them apart is the arrangement. Neighbours are mostly alike, so that a synapse
+    between two dots is drawn outwards by both.
     """
     half = np.repeat([1.0, -1.0], _RING_DOTS // 2)
     ring = np.stack([np.roll(half, turn * _RING_DOTS // classes) for turn in range(classes)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from caffe_acu.data.archive import Archive
 from caffe_acu.data.images import ImageSet, Sources
@@ -102,8 +102,10 @@ def _decode(paths: list[str], archive: Archive, tolerance: Tolerance) -> tuple[n
             except _DECODING_ERRORS as error:
                 if tolerance.skip_damaged:
                     continue
+                # Pillow names the buffer it read from, which says nothing to anyone.
+                reason = "neither JPEG nor PNG" if isinstance(error, UnidentifiedImageError) else error
                 raise UserError(
-                    f"{what}: damaged, cannot be decoded ({error}): replace it, or leave such files out with "
+                    f"{what}: damaged, cannot be decoded ({reason}): replace it, or leave such files out with "
                     "--skip-damaged"
                 ) from error
             if not first:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from caffe_acu.errors import UserError
 
 PREPROCESSING: Mapping[str, str] = {
-    "gcn-zca": "global contrast normalisation, then ZCA whitening: the ACU paper (CVPR 2017), section 4",
+    "gcn-zca": "global contrast normalisation, then ZCA whitening: the ACU paper (CVPR 2017), section 3.1",
     "gcn": "global contrast normalisation alone: the authors' later CIFAR nets, taken for the grouped paper",
     "none": "the pixels as they are, 0 to 255",
 }
@@ -107,7 +107,7 @@ class GeneratedOptions:
     """Options of :func:`caffe_acu.data.generated.prepare_generated`."""
 
     train_images: int = 20_000
-    test_images: int = 4_000
+    test_images: int = 2_000
     images: Constellations = Constellations()
     write: WriteOptions = WriteOptions()
 
