@@ -11,7 +11,7 @@ from caffe_acu.data.options import Constellations, GeneratedOptions
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.report import report
 from caffe_acu.experiments.run import Run
-from caffe_acu.experiments.trial import TrialOptions, run_trial
+from caffe_acu.experiments.trial import Pair, Trial, TrialOptions, run_trial
 from caffe_acu.nets.builder import DataSource
 from caffe_acu.nets.probe import probe, probe_solver
 
@@ -120,3 +120,14 @@ def test_a_trial_reports_and_is_not_mixed_with_another(tmp_path, capsys):
 
 def last_accuracy(log) -> str:
     return [line for line in log.read_text().splitlines() if "accuracy = " in line][-1].rpartition("= ")[2]
+
+
+def test_a_report_names_no_folder_of_the_machine(tmp_path, data, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["caffe-acu", "trial", "--data", "/home/me/cifar.tar.gz", "--out", "results/a"])
+    run = make_run(tmp_path / "run", data, 16)
+    run.start(threads=1)
+    finish(run)
+    manifest = {"source": "/home/me/cifar.tar.gz (official Python batches in .)"}
+    text = report(Trial(tmp_path, manifest, [Pair(run, run, warmup_iter=0)], TrialOptions()))
+    assert "- data: cifar.tar.gz (official Python batches in .)" in text
+    assert "`caffe-acu trial --data cifar.tar.gz --out results/a`" in text

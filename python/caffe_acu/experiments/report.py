@@ -41,7 +41,7 @@ def report(trial: Trial) -> str:
 
 def _without_folders(text: str) -> str:
     # Where a file lies on this machine is nobody's business, and different on every other.
-    return re.sub(r"\S*/(?=[^/\s]+(\s|$))", "", text)
+    return re.sub(r"(?<!\S)(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
 
 
 def _row(run) -> dict[str, Any]:
