@@ -6,11 +6,12 @@ import pytest
 from google.protobuf import text_format
 
 import authors_net
+from caffe_acu.active_layer import read_active_layer, read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.convert.ring_to_raster import ring_to_raster
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import blob_array, format_prototxt, read_net
+from caffe_acu.net_param import blob_array, format_prototxt, read_net, set_blob
 from caffe_acu.nets.builder import Acu
 from caffe_acu.nets.plain import plain
 
@@ -76,6 +77,53 @@ def test_shapes_without_a_lattice_are_listed(tmp_path, text, size):
     expected, actual = (outputs(tmp_path / f"{n}.prototxt", tmp_path / f"{n}.caffemodel", images, "a") for n in "ab")
     assert actual.shape == expected.shape
     assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def starts(layer) -> tuple[list[float], list[float]]:
+    active = read_active_layer(layer)
+    return active.start_x.tolist(), active.start_y.tolist()
+
+
+def test_a_ring_that_begins_elsewhere_is_brought_to_the_lattice():
+    # From 45 degrees on: synapse 1 starts at (1, 1), which is raster 8, synapse 2 at (0, 1), raster 7.
+    net = aconv(
+        "convolution_param { num_output: 1 kernel_size: 3 pad: 1 } "
+        "aconv_param { pos_filler_std: -1 base_angle: 0.7853982 }"
+    )
+    x, y = starts(net.layer[0])
+    for values in (np.arange(9.0), [0.0], x, y):
+        blob = net.layer[0].blobs.add()
+        set_blob(blob, np.reshape(values, (1, 1, 3, 3) if len(values) == 9 else (1, 1, 1, 1)))
+    ring_to_raster(net)
+    (layer,) = net.layer
+    assert blob_array(layer.blobs[0]).ravel().tolist() == [5, 6, 7, 4, 0, 8, 3, 2, 1]
+    for i, expected in zip((2, 3), starts(layer), strict=True):
+        assert blob_array(layer.blobs[i]).ravel().tolist() == expected
+
+
+def test_a_wider_ring_keeps_its_start():
+    net = aconv(
+        "convolution_param { num_output: 1 kernel_size: 3 pad: 1 } aconv_param { pos_filler_std: -1 base_radius: 2 }"
+    )
+    before = starts(net.layer[0])
+    ring_to_raster(net)
+    assert net.layer[0].type == "ACU"
+    assert starts(net.layer[0]) == before
+
+
+def test_noise_on_the_start_stays():
+    net = aconv("convolution_param { num_output: 1 kernel_size: 3 pad: 1 } aconv_param { pos_filler_std: 0.25 }")
+    ring_to_raster(net)
+    assert net.layer[0].acu_param.position_noise == 0.25
+    assert not net.layer[0].acu_param.position
+
+
+def test_one_synapse_keeps_its_padding():
+    net = aconv("convolution_param { num_output: 1 kernel_size: 1 pad_h: 2 pad_w: 1 }")
+    ring_to_raster(net)
+    assert net.layer[0].type == "Convolution"
+    assert read_spatial(net.layer[0]).pad == (2, 1)
+    assert not net.layer[0].convolution_param.HasField("pad_h")  # Caffe refuses both spellings at once
 
 
 def test_what_cannot_be_converted_is_refused(tmp_path, capsys):

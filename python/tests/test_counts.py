@@ -43,6 +43,29 @@ def test_cifar_100_has_the_papers_945252_parameters():
     assert count_network(plain(Acu(), classes=100)).parameters == 945_348
 
 
+@pytest.mark.parametrize(
+    ("acus", "kernel", "dilation", "parameters", "multiply_adds"),
+    [
+        ("", 3, 2, 855_162, 104.4e6),  # Base-D2
+        ("conv2 conv3", 3, 1, 855_162 + 64, 105.7e6),  # ACU-C23
+        ("", 5, 1, 1_739_898, 161.0e6),  # Base-F5
+        ("conv1 conv2 conv3", 5, 1, 1_739_898 + 4 * 16 + 2 * 48, 164.8e6),  # ACU-F5
+    ],
+)
+def test_variants_on_the_papers_poster(acus, kernel, dilation, parameters, multiply_adds):
+    net = plain(Acu())
+    for each in net.layer:
+        if each.type == "ACU" and each.name.partition("_")[0] not in acus.split():
+            each.type = "Convolution"
+        if each.name.startswith("conv3"):
+            conv = each.convolution_param
+            conv.kernel_size[0], conv.pad[0] = kernel, dilation * (kernel // 2)
+            conv.dilation.append(dilation)
+    counts = count_network(net)
+    assert counts.parameters == parameters
+    assert abs(counts.multiply_adds - multiply_adds) < 0.05e6
+
+
 def test_convolution():
     param = "convolution_param { num_output: 8 kernel_h: 3 kernel_w: 2 stride: 2 pad_h: 1 pad_w: 0 group: 2 }"
     (_, row) = count(layer("Convolution", param)).rows
@@ -68,6 +91,8 @@ def test_pooling_rounds_up_as_caffe_does():
     assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }")).rows[1].top == (1, 6, 6, 5)
     # A last window that would start in the padding is dropped.
     assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 pad: 1 }")).rows[1].top == (1, 6, 6, 5)
+    # A window may be larger than its bottom, as long as rounding up leaves one.
+    assert count(layer("Pooling", "pooling_param { kernel_size: 12 stride: 4 }")).rows[1].top == (1, 6, 1, 1)
     assert count(layer("Pooling", "pooling_param { global_pooling: true }")).rows[1].top == (1, 6, 1, 1)
 
 
@@ -80,6 +105,61 @@ def test_inner_product_concat_and_eltwise():
     assert counts.rows[1].top == (1, 12, 11, 9)
     assert counts.parameters == 12 * 99 * 7 + 7
     assert counts.multiply_adds == 12 * 99 * 7
+
+
+@pytest.mark.parametrize(
+    ("param", "parameters"),
+    [("bias_term: true", 6 * 2), ("num_axes: -1 bias_term: true", 6 * 11 * 9 * 2), ("axis: -1", 9), ("num_axes: 0", 1)],
+)
+def test_scale_has_a_factor_for_every_place_of_its_axes(param, parameters):
+    assert count(layer("Scale", f"scale_param {{ {param} }}")).parameters == parameters
+
+
+def test_scale_by_another_bottom_learns_nothing():
+    assert count(layer("Scale", "scale_param { axis: 0 }", "bottom: 'data' bottom: 'data'")).parameters == 0
+
+
+def test_inner_product_over_the_last_axes_is_done_at_every_place():
+    counts = count(layer("InnerProduct", "inner_product_param { num_output: 4 axis: 2 }"))
+    assert counts.rows[1].top == (1, 6, 4)
+    assert counts.parameters == 11 * 9 * 4 + 4
+    assert counts.multiply_adds == 6 * 11 * 9 * 4
+
+
+def test_concat_in_the_old_spelling():
+    counts = count(layer("Concat", "concat_param { concat_dim: 2 }", "bottom: 'data' bottom: 'data'"))
+    assert counts.rows[1].top == (1, 6, 22, 9)
+
+
+def test_layers_of_another_stage_are_left_out():
+    rules = ("include { stage: 'x' }", "exclude { phase: TEST }", "include { phase: TEST min_level: 1 }")
+    for rule in rules:
+        assert len(count(layer("ReLU", rule)).rows) == 1
+    for rule in ("", "include { not_stage: 'x' }", "include { phase: TRAIN } include { phase: TEST }"):
+        assert len(count(layer("ReLU", rule)).rows) == 2
+    with_stage = text_format.Parse(INPUT + "state { stage: 'x' }" + layer("ReLU", rules[0]), caffe_pb2.NetParameter())
+    assert len(count_network(with_stage).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "param", "message"),
+    [
+        ("Convolution", "convolution_param { num_output: 4 }", "kernel_size is missing"),
+        ("Convolution", "convolution_param { num_output: 4 kernel_size: 3 stride: 0 }", "stride must be at least 1"),
+        ("Convolution", "convolution_param { num_output: 8 kernel_size: 1 group: 4 }", "4 groups"),
+        ("Pooling", "pooling_param { kernel_size: 40 }", "is smaller than its kernel"),
+        ("Pooling", "", "kernel and stride must be at least 1"),
+    ],
+)
+def test_what_caffe_refuses_is_not_counted(type_, param, message):
+    with pytest.raises(UserError, match=message):
+        count(layer(type_, param))
+
+
+def test_shared_parameters_are_refused_rather_than_counted_twice():
+    shared = "param { name: 'w' } convolution_param { num_output: 6 kernel_size: 1 bias_term: false }"
+    with pytest.raises(UserError, match="layer 'b': shares the parameter 'w' with layer 'a'"):
+        count(layer("Convolution", shared) + layer("Convolution", shared, "bottom: 'a'", "b"))
 
 
 def test_unknown_types_and_broken_nets_are_reported():

@@ -17,10 +17,11 @@ _WEIGHT, _BIAS, _X, _Y = range(4)
 def ring_to_raster(net: "caffe_pb2.NetParameter") -> list[str]:
     """Turns every AConvFast layer of ``net`` into ours, in place; returns the names of those layers.
 
-    Of one synapse, at the origin: an ordinary Convolution, which it is. With the 3x3 ring: an ACU of kernel
-    3x3. Any other shape: an ACU whose start positions are listed. UserError if there is no such layer, for
-    several position sets (the authors' split the output channels, ours the input channels), and for an even
-    kernel or one with less padding than reaches its centre, which no list of positions can express.
+    Of one synapse, at the origin: an ordinary Convolution, which it is. With a ring that rounds to the 3x3
+    lattice: an ACU of kernel 3x3. Any other shape: an ACU whose start positions are listed. UserError if there
+    is no such layer, for several position sets (the authors' split the output channels, ours the input
+    channels), and for an even kernel or one with less padding than reaches its centre, which no list of
+    positions can express.
     """
     converted = []
     for layer in net.layer:
@@ -51,17 +52,19 @@ def _convert(layer: "caffe_pb2.LayerParameter") -> None:
     if active.synapses == 1:
         _to_convolution(layer, active)
         return
-    normalize = aconv_param(layer).normalize
-    # Whatever noise a layer started with, its ring index tells the lattice point that it belongs to.
-    start = ring(active.synapses, 1.0, 0.0, rounded=True)
+    param = aconv_param(layer)
+    # Whatever noise a layer started with, its place on the ring tells the lattice point that it belongs to.
+    start = ring(active.synapses, param.base_radius, param.base_angle, rounded=True)
     order = raster_order(active.kernel, *start) if active.extent == active.kernel else None
     if order is None:
         _list_positions(layer, active)
         order = np.arange(active.synapses)
     layer.type = ACU
+    layer.acu_param.normalize_gradient = param.normalize
+    if active.noise:
+        layer.acu_param.position_noise = active.noise
     layer.ClearField("aconv_param")
     layer.ClearField("swish_param")  # where the authors' binaries keep their aconv_param
-    layer.acu_param.normalize_gradient = normalize
     _reorder_blobs(layer, active, order)
 
 
@@ -72,7 +75,8 @@ def _to_convolution(layer: "caffe_pb2.LayerParameter", active: ActiveLayer) -> N
     layer.type = "Convolution"
     layer.ClearField("aconv_param")
     layer.ClearField("swish_param")
-    layer.convolution_param.ClearField("pad")
+    for field in ("pad", "pad_h", "pad_w"):
+        layer.convolution_param.ClearField(field)
     pad = [p - c for p, c in zip(active.pad, active.centre, strict=True)]
     if any(pad):
         layer.convolution_param.pad.extend(pad)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from caffe_acu.active_layer import read_active_layer, read_spatial
+from caffe_acu.active_layer import label, read_active_layer, read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 
@@ -67,13 +67,14 @@ def _split(layer, bottoms: list[Shape]) -> LayerCount:
 @handles("Eltwise")
 def _eltwise(layer, bottoms: list[Shape]) -> LayerCount:
     if len(set(bottoms)) != 1:
-        raise UserError(f"layer {layer.name!r} (Eltwise): bottoms of shapes {bottoms} differ")
+        raise UserError(f"{label(layer)}: bottoms of shapes {bottoms} differ")
     return LayerCount(bottoms[:1])
 
 
 @handles("Concat")
 def _concat(layer, bottoms: list[Shape]) -> LayerCount:
-    axis = layer.concat_param.axis
+    param = layer.concat_param
+    axis = param.concat_dim if param.HasField("concat_dim") else param.axis
     shape = list(bottoms[0])
     shape[axis] = sum(bottom[axis] for bottom in bottoms)
     return LayerCount([tuple(shape)])
@@ -86,22 +87,34 @@ def _flatten(layer, bottoms: list[Shape]) -> LayerCount:
 
 @handles("Scale")
 def _scale(layer, bottoms: list[Shape]) -> LayerCount:
-    channels = bottoms[0][1]
-    return LayerCount(bottoms[:1], parameters=channels * (1 + layer.scale_param.bias_term))
+    param, shape = layer.scale_param, bottoms[0]
+    if len(bottoms) == 2:  # the factor is the second bottom, only the shift is learned
+        return LayerCount(bottoms[:1], parameters=math.prod(bottoms[1]) * param.bias_term)
+    first = param.axis % len(shape)
+    last = len(shape) if param.num_axes == -1 else first + param.num_axes
+    return LayerCount(bottoms[:1], parameters=math.prod(shape[first:last]) * (1 + param.bias_term))
 
 
 @handles("InnerProduct")
 def _inner_product(layer, bottoms: list[Shape]) -> LayerCount:
-    param = layer.inner_product_param
-    inputs = math.prod(bottoms[0][param.axis :])
-    weights = inputs * param.num_output
+    param, bottom = layer.inner_product_param, bottoms[0]
+    axis = param.axis % len(bottom)
+    weights = math.prod(bottom[axis:]) * param.num_output
     bias = param.num_output if param.bias_term else 0
-    return LayerCount([(*bottoms[0][: param.axis], param.num_output)], weights + bias, weights)
+    # The same product for every place along the axes between the batch and `axis`.
+    return LayerCount([(*bottom[:axis], param.num_output)], weights + bias, weights * math.prod(bottom[1:axis]))
 
 
 @handles("Convolution")
 def _convolution(layer, bottoms: list[Shape]) -> LayerCount:
     spatial, param = read_spatial(layer), layer.convolution_param
+    if min(spatial.kernel) < 1:
+        raise UserError(f"{label(layer)}: convolution_param.kernel_size is missing")
+    if bottoms[0][1] % param.group or param.num_output % param.group:
+        raise UserError(
+            f"{label(layer)}: {param.group} groups do not divide both {bottoms[0][1]} channels and "
+            f"{param.num_output} outputs"
+        )
     extent = tuple(d * (k - 1) + 1 for d, k in zip(spatial.dilation, spatial.kernel, strict=True))
     top = _convolved(layer, bottoms[0], extent, spatial.stride, spatial.pad)
     weights = param.num_output * bottoms[0][1] // param.group * math.prod(spatial.kernel)
@@ -137,17 +150,23 @@ def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
         kernel = getattr(param, f"kernel_{axis}") or param.kernel_size
         stride = getattr(param, f"stride_{axis}") or param.stride
         pad = getattr(param, f"pad_{axis}") or param.pad
+        if kernel < 1 or stride < 1:
+            raise UserError(f"{label(layer)}: kernel and stride must be at least 1, not {kernel} and {stride}")
         # Caffe rounds up (unless told otherwise), and drops a window that would start in the padding.
         rounded = math.floor if param.round_mode == caffe_pb2.PoolingParameter.FLOOR else math.ceil
         pooled = rounded((size + 2 * pad - kernel) / stride) + 1
         if pad and (pooled - 1) * stride >= size + pad:
             pooled -= 1
+        if pooled < 1:
+            raise UserError(f"{label(layer)}: its bottom, {bottoms[0]}, is smaller than its kernel")
         sizes.append(pooled)
     return LayerCount([(count, channels, *sizes)])
 
 
 def _convolved(layer, bottom: Shape, extent, stride, pad) -> Shape:
+    if min(stride) < 1:
+        raise UserError(f"{label(layer)}: convolution_param.stride must be at least 1")
     sizes = [(n + 2 * p - e) // s + 1 for n, p, e, s in zip(bottom[2:], pad, extent, stride, strict=True)]
     if min(sizes) < 1:
-        raise UserError(f"layer {layer.name!r} ({layer.type}): its bottom, {bottom}, is smaller than its kernel")
+        raise UserError(f"{label(layer)}: its bottom, {bottom}, is smaller than its kernel")
     return (bottom[0], layer.convolution_param.num_output, *sizes)

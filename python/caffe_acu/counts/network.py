@@ -48,15 +48,23 @@ def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, in
     """Parameters and multiply-adds, layer by layer, of the network in its test phase.
 
     ``input_shape`` (C, H, W) is what data layers give; a crop_size of theirs stands in for H and W. UserError
-    names a layer whose type has no handler, a missing bottom, or an unknown input shape.
+    names a layer whose type has no handler, a missing bottom, an unknown input shape, or a shared parameter.
     """
     shapes: dict[str, Shape] = {}
     for name, dims in zip(net.input, net.input_shape, strict=False):
         shapes[name] = (1, *dims.dim[1:])
     rows = []
+    owners: dict[str, str] = {}  # of parameters that have a name
     for layer in net.layer:
-        if not _in_test_phase(layer):
+        if not _in_test_phase(layer, net.state):
             continue
+        for param in layer.param:
+            if param.name and param.name in owners:
+                raise UserError(
+                    f"layer {layer.name!r}: shares the parameter {param.name!r} with layer {owners[param.name]!r}; "
+                    "networks with shared parameters cannot be counted"
+                )
+            owners[param.name] = layer.name
         if layer.type == "Data":
             shapes.update(dict.fromkeys(layer.top, ()))
             shapes[layer.top[0]] = (1, *_data_shape(layer, input_shape))
@@ -73,10 +81,21 @@ def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, in
     return NetworkCount(net.name, rows)
 
 
-def _in_test_phase(layer: "caffe_pb2.LayerParameter") -> bool:
-    included = [rule.phase for rule in layer.include if rule.HasField("phase")]
-    excluded = [rule.phase for rule in layer.exclude if rule.HasField("phase")]
-    return (not included or caffe_pb2.TEST in included) and caffe_pb2.TEST not in excluded
+def _in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
+    # As Net::FilterNet: any rule of include lets a layer in; without include, any of exclude keeps it out.
+    if layer.include:
+        return any(_meets(rule, state) for rule in layer.include)
+    return not any(_meets(rule, state) for rule in layer.exclude)
+
+
+def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState") -> bool:
+    return (
+        (not rule.HasField("phase") or rule.phase == caffe_pb2.TEST)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and set(rule.stage) <= set(state.stage)
+        and not set(rule.not_stage) & set(state.stage)
+    )
 
 
 def _data_shape(layer: "caffe_pb2.LayerParameter", given: tuple[int, int, int] | None) -> Shape:

@@ -16,7 +16,7 @@ _README = """\
 name: {title}
 paper: "Active Convolution: Learning the Shape of Convolution for Image Classification (CVPR 2017)"
 table: 1
-parameters: {parameters:,}
+parameters: {parameters}
 paper_error_percent: {error}
 trained_here: no
 ---
