@@ -185,3 +185,10 @@ def test_command(capsys):
     assert capsys.readouterr().out.startswith("| layer | type |")
     assert main(["counts", "missing.prototxt"]) == 2
     assert "missing.prototxt: cannot be read" in capsys.readouterr().err
+
+
+def test_a_caffemodel_is_refused(tmp_path, capsys):
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(plain().SerializeToString())
+    assert main(["counts", str(path)]) == 2
+    assert "a binary file; a network's prototxt was expected" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Learned shapes as arrays, from every kind of file, and their figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,16 @@ def test_shapes_figure_shows_every_synapse_where_it_is(tmp_path):
     assert {text.get_text() for text in axis.texts} == {str(k) for k in range(9)}
     assert axis.get_aspect() == 1
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # y downwards
+
+
+def test_shapes_figure_leaves_out_single_synapses_and_bounds_the_sets(tmp_path):
+    authors_net.write_caffemodel(tmp_path / "a.caffemodel")
+    layers = read_positions(tmp_path / "a.caffemodel")
+    assert len(shapes(layers).axes) == 2  # of three layers the first has one synapse
+    many = replace(layers[1], x=np.repeat(layers[1].x, 40, 0), y=np.repeat(layers[1].y, 40, 0), fixed=np.zeros(40))
+    figure = shapes([many])
+    assert sum(axis.axison for axis in figure.axes) == 12
+    assert "set 11 of 40" in figure.axes[11].get_title()
 
 
 def test_movement_figure_has_a_line_for_each_synapse_and_the_warm_up(tmp_path):

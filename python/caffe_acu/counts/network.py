@@ -6,7 +6,7 @@ from pathlib import Path
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.handlers import HANDLERS, Shape
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import read_net
+from caffe_acu.net_param import read_prototxt
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class NetworkCount:
 
 
 def count_file(path: str | Path, input_shape: tuple[int, int, int] | None = None) -> NetworkCount:
-    """Counts a prototxt or caffemodel; see :func:`count_network`."""
+    """Counts a prototxt; see :func:`count_network`."""
     try:
-        return count_network(read_net(path), input_shape)
+        return count_network(read_prototxt(path), input_shape)
     except UserError as error:
         message = str(error)
         raise UserError(message if message.startswith(str(path)) else f"{path}: {message}") from error

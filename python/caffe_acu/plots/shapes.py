@@ -11,16 +11,19 @@ from caffe_acu.plots.figures import COLOURS, GREY, new_figure
 from caffe_acu.positions import LayerPositions
 
 _COLUMNS = 6
+_MAX_SETS = 12  # panels for a layer; a depthwise layer has hundreds of sets
 _MARGIN = 0.6  # pixels around the outermost synapse
 
 
 def shapes(layers: Sequence[LayerPositions], title: str = "") -> Figure:
-    """One panel per layer and position set, all to one scale, y downwards as in an image.
+    """One panel per layer and position set (the first twelve), all to one scale, y downwards as in an image.
 
     Pixels are the grid; a ring with a line is where a synapse started, a numbered dot where it is now, a
     cross the origin, a square the fixed synapse.
     """
-    panels = [(layer, s) for layer in layers for s in range(len(layer.x))]
+    # A single synapse, as the authors' 1x1 layer has, is no shape.
+    layers = [layer for layer in layers if layer.x.shape[1] > 1] or layers
+    panels = [(layer, s) for layer in layers for s in range(min(len(layer.x), _MAX_SETS))]
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     reach = _MARGIN + max(
@@ -57,5 +60,5 @@ def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
         fixed = k == layer.fixed[s]
         axis.scatter(x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3)
         axis.annotate(str(k), (x[k], y[k]), color="white", fontsize=5.5, ha="center", va="center", zorder=4)
-    name = layer.layer if len(layer.x) == 1 else f"{layer.layer}, set {s}"
+    name = layer.layer if len(layer.x) == 1 else f"{layer.layer}, set {s} of {len(layer.x)}"
     axis.set_title(f"{name}\nmoved {layer.mean_displacement:.2f} px, radius {layer.mean_radius:.2f}", fontsize=7)
