@@ -39,14 +39,6 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
     return net
 
 
-def read_caffemodel(path: str | Path) -> "caffe_pb2.NetParameter":
-    """As :func:`read_net`, for a file that must hold weights."""
-    net = read_net(path)
-    if not any(layer.blobs for layer in net.layer):
-        raise UserError(f"{path}: no weights in it; a caffemodel was expected")
-    return net
-
-
 def read_prototxt(path: str | Path) -> "caffe_pb2.NetParameter":
     """As :func:`read_net`, for a file that must be text."""
     if _as_text(_read_bytes(path)) is None:

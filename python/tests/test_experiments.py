@@ -128,6 +128,6 @@ def test_a_report_names_no_folder_of_the_machine(tmp_path, data, monkeypatch):
     run.start(threads=1)
     finish(run)
     manifest = {"source": "/home/me/cifar.tar.gz (official Python batches in .)"}
-    text = report(Trial(tmp_path, manifest, [Pair(run, run, warmup_iter=0)], TrialOptions()))
+    text = report(Trial(tmp_path, manifest, [Pair(run, run)], TrialOptions()))
     assert "- data: cifar.tar.gz (official Python batches in .)" in text
     assert "`caffe-acu trial --data cifar.tar.gz --out results/a`" in text

@@ -16,7 +16,6 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 
 Shape = tuple[int, ...]
-Layer = "caffe_pb2.LayerParameter"
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,11 @@ class NetworkCount:
 
 def count_file(path: str | Path, input_shape: tuple[int, int, int] | None = None) -> NetworkCount:
     """Counts a prototxt; see :func:`count_network`."""
+    net = read_prototxt(path)
     try:
-        return count_network(read_prototxt(path), input_shape)
+        return count_network(net, input_shape)
     except UserError as error:
-        message = str(error)
-        raise UserError(message if message.startswith(str(path)) else f"{path}: {message}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, int] | None = None) -> NetworkCount:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from google.protobuf.message import Message
 from tqdm import tqdm
 
+from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.options import CifarOptions, GeneratedOptions, WriteOptions
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
@@ -39,8 +41,6 @@ class TrialOptions:
     seed: int = 1
     limit_train: int | None = None  # images per class
     limit_test: int | None = None
-    generated_train: int = 20_000
-    generated_test: int = 2_000
 
     def __post_init__(self) -> None:
         if self.iterations < 4 or self.probe_iterations < 16:
@@ -59,7 +59,6 @@ class Pair:
 
     base: Run
     acu: Run
-    warmup_iter: int
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,7 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
             from caffe_acu.data.generated import prepare_generated
 
             print("making images", flush=True)
-            prepare_generated(
-                folder,
-                GeneratedOptions(
-                    options.generated_train, options.generated_test, write=WriteOptions(seed=options.seed)
-                ),
-            )
+            prepare_generated(folder, GeneratedOptions(write=WriteOptions(seed=options.seed)))
     return folder
 
 
@@ -139,37 +133,34 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
         mirror=not generated,  # the class of a generated image is how it is turned
     )
     test_iter = max(1, manifest["splits"]["test"]["images"] // _TEST_BATCH)
+
+    def pair(name: str, nets: tuple[Message, Message], solver: "caffe_pb2.SolverParameter") -> Pair:
+        solver.test_iter[0] = test_iter
+        runs = []
+        for run_name, net in zip((name, f"{name}_acu"), nets, strict=True):
+            run = Run(run_name, out / run_name, solver.max_iter)
+            run.write(net, solver)
+            runs.append(run)
+        return Pair(*runs)
+
     pairs = []
     if generated:
-        runs = []
-        for acu in (False, True):
-            solver = probe_solver(options.probe_iterations, options.seed)
-            solver.test_iter[0] = test_iter
-            run = Run(
-                "probe_acu" if acu else "probe", out / ("probe_acu" if acu else "probe"), options.probe_iterations
-            )
-            run.write(probe(acu, source, classes), solver)
-            runs.append(run)
-        pairs.append(Pair(runs[0], runs[1], Acu().warmup_iter))
-    runs = []
-    for acu in (None, Acu(warmup_iter=options.warmup)):
-        name = "plain_acu" if acu else "plain"
-        run = Run(name, out / name, options.iterations)
-        run.write(
-            plain(acu, source=source, classes=classes, bn_fraction=_BN_FRACTION), _short_solver(options, test_iter)
-        )
-        runs.append(run)
-    pairs.append(Pair(runs[0], runs[1], options.warmup))
+        nets = probe(False, source, classes), probe(True, source, classes)
+        pairs.append(pair("probe", nets, probe_solver(options.probe_iterations, options.seed)))
+    base, acu = (
+        plain(unit, source=source, classes=classes, bn_fraction=_BN_FRACTION)
+        for unit in (None, Acu(warmup_iter=options.warmup))
+    )
+    pairs.append(pair("plain", (base, acu), _short_solver(options)))
     return pairs
 
 
-def _short_solver(options: TrialOptions, test_iter: int):
+def _short_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
     """The paper's solver with its two drops of the rate at the same fractions of a shorter run."""
     n = options.iterations
     solver = cifar_solver("", "")
     solver.max_iter = n
     solver.stepvalue[:] = [max(1, n * 5 // 8), max(1, n * 7 // 8)]
-    solver.test_iter[0] = test_iter
     solver.test_interval = n // 2 if n % 2 == 0 else n
     solver.test_initialization = False
     solver.display = max(1, n // 40)
