@@ -30,7 +30,9 @@ typename ActiveLayer<Dtype>::Settings AConvFastLayer<Dtype>::ReadSettings() cons
     s.centre[axis] = square ? spatial.kernel[axis] / 2 : 0;
   }
   const bool on_lattice = param.pos_filler_std() < 0;
+  s.groups = 1;
   s.sets = param.position_group();
+  s.sets_slice_outputs = true;
   s.start = RingPositions(s.synapses(), param.base_radius(), param.base_angle(), on_lattice);
   s.noise = on_lattice ? 0 : param.pos_filler_std() * param.base_radius();
   s.rule.fixed_synapse = 0;

@@ -16,8 +16,16 @@ void ActiveLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom, const ve
   channels_ = bottom[0]->shape(1);
   outputs_ = param.num_output();
   LAYER_CHECK(channels_ > 0) << "the bottom has no channels";
-  LAYER_CHECK(outputs_ % settings_.sets == 0)
-      << settings_.sets << " position sets do not divide num_output " << outputs_;
+  LAYER_CHECK(settings_.groups > 0 && channels_ % settings_.groups == 0 && outputs_ % settings_.groups == 0)
+      << settings_.groups << " convolution groups do not divide both " << channels_ << " input channels and num_output "
+      << outputs_;
+  if (settings_.sets_slice_outputs) {
+    LAYER_CHECK(outputs_ % settings_.sets == 0)
+        << settings_.sets << " position sets do not divide num_output " << outputs_;
+  } else {
+    LAYER_CHECK(channels_ % settings_.sets == 0)
+        << settings_.sets << " position sets do not divide " << channels_ << " input channels";
+  }
   MakeBlobs();
   this->param_propagate_down_.resize(kNumBlobs, true);
   WarnOfDefaultRates();
@@ -27,7 +35,7 @@ template <typename Dtype>
 void ActiveLayer<Dtype>::MakeBlobs() {
   const ConvolutionParameter& param = this->layer_param_.convolution_param();
   const int kh = settings_.kernel[0], kw = settings_.kernel[1];
-  const vector<int> shapes[kNumBlobs] = {{outputs_, channels_, kh, kw},
+  const vector<int> shapes[kNumBlobs] = {{outputs_, channels_ / settings_.groups, kh, kw},
                                          has_bias() ? vector<int>{outputs_} : vector<int>{1, 1, 1, 1},
                                          {settings_.sets, 1, kh, kw},
                                          {settings_.sets, 1, kh, kw}};
@@ -108,37 +116,51 @@ ActiveConvolutionShape ActiveLayer<Dtype>::Shape(const Blob<Dtype>& bottom) cons
   const SamplingGeometry geometry = {
       bottom.shape(2), bottom.shape(3), output(0), output(1), s.stride[0], s.stride[1],
       s.centre[0] - s.pad[0], s.centre[1] - s.pad[1]};
-  return {bottom.shape(0), channels_, outputs_, s.synapses(), s.sets, geometry};
+  return {bottom.shape(0), channels_, outputs_ / slices(), s.groups, s.synapses(), s.sets / slices(), geometry, outputs_};
+}
+
+template <typename Dtype>
+ActiveConvolutionParameters<Dtype> ActiveLayer<Dtype>::Parameters(const ActiveConvolutionShape& shape, int slice) const {
+  const int positions = slice * shape.sets * shape.synapses;
+  return {this->blobs_[kWeight]->cpu_data() + slice * shape.weight_size(),
+          has_bias() ? this->blobs_[kBias]->cpu_data() + slice * shape.outputs : nullptr,
+          this->blobs_[kX]->cpu_data() + positions, this->blobs_[kY]->cpu_data() + positions};
 }
 
 template <typename Dtype>
 void ActiveLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   for (size_t i = 0; i < bottom.size(); ++i) {
     if (bottom[i]->shape(0) == 0) continue;
-    ActiveConvolutionForward(Shape(*bottom[i]), bottom[i]->cpu_data(), this->blobs_[kWeight]->cpu_data(),
-                             has_bias() ? this->blobs_[kBias]->cpu_data() : nullptr,
-                             this->blobs_[kX]->cpu_data(), this->blobs_[kY]->cpu_data(),
-                             top[i]->mutable_cpu_data());
+    const ActiveConvolutionShape shape = Shape(*bottom[i]);
+    Dtype* output = top[i]->mutable_cpu_data();
+    for (int slice = 0; slice < slices(); ++slice) {
+      ActiveConvolutionForward(shape, bottom[i]->cpu_data(), Parameters(shape, slice),
+                               output + slice * shape.outputs * shape.geometry.out_size());
+    }
   }
 }
 
 template <typename Dtype>
 void ActiveLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
-  const auto diff = [this](int blob, bool wanted) {
-    return wanted && this->param_propagate_down_[blob] ? this->blobs_[blob]->mutable_cpu_diff() : nullptr;
+  const auto diff = [this](int blob, bool wanted, int offset) {
+    return wanted && this->param_propagate_down_[blob] ? this->blobs_[blob]->mutable_cpu_diff() + offset : nullptr;
   };
   for (size_t i = 0; i < bottom.size(); ++i) {
     if (bottom[i]->shape(0) == 0) continue;
-    ActiveConvolutionGradients<Dtype> gradients;
-    gradients.input = propagate_down[i] ? bottom[i]->mutable_cpu_diff() : nullptr;
-    gradients.weight = diff(kWeight, true);
-    gradients.bias = diff(kBias, has_bias());
-    gradients.alpha = diff(kX, settings_.rule.learn);
-    gradients.beta = diff(kY, settings_.rule.learn);
-    ActiveConvolutionBackward(Shape(*bottom[i]), bottom[i]->cpu_data(), this->blobs_[kWeight]->cpu_data(),
-                              this->blobs_[kX]->cpu_data(), this->blobs_[kY]->cpu_data(), top[i]->cpu_diff(),
-                              gradients);
+    const ActiveConvolutionShape shape = Shape(*bottom[i]);
+    for (int slice = 0; slice < slices(); ++slice) {
+      const int positions = slice * shape.sets * shape.synapses;
+      ActiveConvolutionGradients<Dtype> gradients;
+      gradients.input = propagate_down[i] ? bottom[i]->mutable_cpu_diff() : nullptr;
+      gradients.add_to_input = slice > 0;
+      gradients.weight = diff(kWeight, true, slice * shape.weight_size());
+      gradients.bias = diff(kBias, has_bias(), slice * shape.outputs);
+      gradients.alpha = diff(kX, settings_.rule.learn, positions);
+      gradients.beta = diff(kY, settings_.rule.learn, positions);
+      ActiveConvolutionBackward(shape, bottom[i]->cpu_data(), Parameters(shape, slice),
+                                top[i]->cpu_diff() + slice * shape.outputs * shape.geometry.out_size(), gradients);
+    }
   }
 }
 

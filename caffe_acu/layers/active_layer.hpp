@@ -19,7 +19,7 @@ namespace caffe {
  * parameters. N may be 0; H and W may change between calls.
  *
  * Blobs:
- *   0 weight (D, C, kh, kw), synapse k = i * kw + j
+ *   0 weight (D, C / groups, kh, kw), synapse k = i * kw + j
  *   1 bias (D); a single zero (1, 1, 1, 1) where there is no bias term
  *   2 x and 3 y (sets, 1, kh, kw): the displacements alpha and beta of equation 3, in input pixels
  *
@@ -46,7 +46,9 @@ class ActiveLayer : public Layer<Dtype>, public HasPositions {
     int extent[2];  // what the kernel covers of the input, as far as the output size is concerned
     int centre[2];  // the base point within that extent
     int stride[2], pad[2];
-    int sets;
+    int groups;  // of the convolution
+    int sets;    // of positions
+    bool sets_slice_outputs;  // the authors' meaning of sets: each serves a slice of the outputs, not of the input
     std::vector<Position> start;  // K of them, for every set
     double noise;                 // standard deviation in pixels
     PositionRule rule;
@@ -68,6 +70,10 @@ class ActiveLayer : public Layer<Dtype>, public HasPositions {
   bool has_bias() const { return this->layer_param_.convolution_param().bias_term(); }
   // For a bottom; all bottoms share everything but N, H and W.
   ActiveConvolutionShape Shape(const Blob<Dtype>& bottom) const;
+  // An active convolution of its own for each slice of the outputs; there is one slice, unless the sets
+  // slice the outputs.
+  int slices() const { return settings_.sets_slice_outputs ? settings_.sets : 1; }
+  ActiveConvolutionParameters<Dtype> Parameters(const ActiveConvolutionShape& shape, int slice) const;
 
   Settings settings_;
   int channels_;

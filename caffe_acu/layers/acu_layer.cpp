@@ -12,8 +12,6 @@ typename ActiveLayer<Dtype>::Settings ACULayer<Dtype>::ReadSettings() const {
   const LayerParameter& layer = this->layer_param_;
   const ACUParameter& param = layer.acu_param();
   const SpatialSettings spatial = ReadSpatialSettings(layer);
-  LAYER_CHECK(layer.convolution_param().group() == 1)
-      << "convolution_param.group is " << layer.convolution_param().group() << "; an ACU has one group";
   LAYER_CHECK(std::isfinite(param.dilation()) && param.dilation() > 0)
       << "acu_param.dilation is " << param.dilation() << "; it must be positive";
   LAYER_CHECK(std::isfinite(param.position_noise()) && param.position_noise() >= 0)
@@ -22,7 +20,8 @@ typename ActiveLayer<Dtype>::Settings ACULayer<Dtype>::ReadSettings() const {
       << "acu_param.warmup_iter is " << param.warmup_iter() << "; it must be 0 or more";
 
   typename ActiveLayer<Dtype>::Settings s;
-  s.sets = 1;
+  ReadGroups(&s);
+  s.sets_slice_outputs = false;
   s.noise = param.position_noise();
   const bool listed = param.position_size() > 0;
   if (listed) {
@@ -66,6 +65,17 @@ typename ActiveLayer<Dtype>::Settings ACULayer<Dtype>::ReadSettings() const {
   s.rule.normalize = param.normalize_gradient();
   s.rule.warmup_iter = param.warmup_iter();
   return s;
+}
+
+template <typename Dtype>
+void ACULayer<Dtype>::ReadGroups(typename ActiveLayer<Dtype>::Settings* settings) const {
+  const unsigned group = this->layer_param_.convolution_param().group();
+  const int sets = this->layer_param_.acu_param().position_group();
+  LAYER_CHECK(group == 1) << "convolution_param.group is " << group
+                          << "; an ACU has one group, use type GroupedACU for more";
+  LAYER_CHECK(!this->layer_param_.acu_param().has_position_group() || sets == 1)
+      << "acu_param.position_group is " << sets << "; an ACU has one position set, use type GroupedACU for more";
+  settings->groups = settings->sets = 1;
 }
 
 INSTANTIATE_CLASS(ACULayer);

@@ -24,6 +24,8 @@ class ACULayer : public ActiveLayer<Dtype> {
 
  protected:
   typename ActiveLayer<Dtype>::Settings ReadSettings() const override;
+  /// Fills in the convolution groups and the position sets; an ACU has one of each.
+  virtual void ReadGroups(typename ActiveLayer<Dtype>::Settings* settings) const;
 };
 
 }  // namespace caffe

@@ -1,6 +1,7 @@
 #include "caffe_acu/sampling/plan.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 
 namespace caffe {
@@ -22,84 +23,77 @@ Coordinate Split(double displacement, int origin, int span, int size) {
   return {static_cast<int>(whole), displacement - whole, true};
 }
 
+int DivideUp(int n, int d) { return (n + d - 1) / d; }
+
 }  // namespace
 
 template <typename Dtype>
-SamplingPlan::SamplingPlan(const SamplingGeometry& geometry, int count, const Dtype* x, const Dtype* y)
-    : geometry_(geometry), taps_(count) {
+SamplingPlan::SamplingPlan(const SamplingGeometry& geometry, int sets, int synapses, const Dtype* x,
+                           const Dtype* y, int most_rows, int most_columns)
+    : geometry_(geometry), synapses_(synapses), taps_(sets * synapses), boxes_(sets) {
   const SamplingGeometry& g = geometry_;
   const int span_h = (g.out_height - 1) * g.stride_h;
   const int span_w = (g.out_width - 1) * g.stride_w;
-
-  int bottom = g.height - 1, right = g.width - 1;  // last row and column that are read
-  std::vector<int> rows(count), columns(count);    // of Q11 for output (0, 0), in the image
-  for (int i = 0; i < count; ++i) {
-    const Coordinate alpha = Split(x[i], g.origin_w, span_w, g.width);
-    const Coordinate beta = Split(y[i], g.origin_h, span_h, g.height);
-    const double a = alpha.fraction, b = beta.fraction;
-    taps_[i] = {alpha.visible && beta.visible, a, b, {}, {(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b}};
-    if (!taps_[i].visible) continue;
-    rows[i] = g.origin_h + beta.whole;
-    columns[i] = g.origin_w + alpha.whole;
-    top_ = std::max(top_, -rows[i]);
-    left_ = std::max(left_, -columns[i]);
-    bottom = std::max(bottom, rows[i] + span_h + 1);
-    right = std::max(right, columns[i] + span_w + 1);
-  }
-
-  const auto divide_up = [](int n, int d) { return (n + d - 1) / d; };
-  pitch_ = divide_up(left_ + right + 1, g.stride_w);
-  phase_size_ = pitch_ * divide_up(top_ + bottom + 1, g.stride_h);
-  for (int i = 0; i < count; ++i) {
-    if (!taps_[i].visible) continue;
-    const int row = rows[i] + top_, column = columns[i] + left_;
-    taps_[i].offset[Q11] = Index(row, column);
-    taps_[i].offset[Q21] = Index(row, column + 1);
-    taps_[i].offset[Q12] = Index(row + 1, column);
-    taps_[i].offset[Q22] = Index(row + 1, column + 1);
-  }
-}
-
-int SamplingPlan::Index(int row, int column) const {
-  const int sh = geometry_.stride_h, sw = geometry_.stride_w;
-  return ((row % sh) * sw + column % sw) * phase_size_ + (row / sh) * pitch_ + column / sw;
-}
-
-template <typename Dtype>
-void SamplingPlan::Spread(const Dtype* input, Dtype* bordered) const {
-  const int width = geometry_.width, step = geometry_.stride_w;
-  for (int h = 0; h < geometry_.height; ++h, input += width) {
-    for (int phase = 0; phase < std::min(step, width); ++phase) {
-      Dtype* out = bordered + Index(h + top_, left_ + phase);
-      if (step == 1) {
-        std::copy_n(input, width, out);
-      } else {
-        for (int w = phase, i = 0; w < width; w += step, ++i) out[i] = input[w];
-      }
+  std::vector<int> rows(synapses), columns(synapses);  // integral displacements
+  for (int set = 0; set < sets; ++set) {
+    Tap* taps = &taps_[set * synapses];
+    int top = INT_MAX, bottom = INT_MIN, left = INT_MAX, right = INT_MIN;
+    for (int k = 0; k < synapses; ++k) {
+      const Coordinate alpha = Split(x[set * synapses + k], g.origin_w, span_w, g.width);
+      const Coordinate beta = Split(y[set * synapses + k], g.origin_h, span_h, g.height);
+      const double a = alpha.fraction, b = beta.fraction;
+      taps[k] = {alpha.visible && beta.visible, a, b, {}, {(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b}};
+      if (!taps[k].visible) continue;
+      rows[k] = beta.whole;
+      columns[k] = alpha.whole;
+      top = std::min(top, rows[k]);
+      bottom = std::max(bottom, rows[k] + 1);
+      left = std::min(left, columns[k]);
+      right = std::max(right, columns[k] + 1);
     }
-  }
-}
-
-template <typename Dtype>
-void SamplingPlan::Gather(const Dtype* bordered, bool accumulate, Dtype* input) const {
-  const int width = geometry_.width, step = geometry_.stride_w;
-  for (int h = 0; h < geometry_.height; ++h, input += width) {
-    for (int phase = 0; phase < std::min(step, width); ++phase) {
-      const Dtype* in = bordered + Index(h + top_, left_ + phase);
-      if (accumulate) {
-        for (int w = phase, i = 0; w < width; w += step, ++i) input[w] += in[i];
-      } else {
-        for (int w = phase, i = 0; w < width; w += step, ++i) input[w] = in[i];
-      }
+    Box& box = boxes_[set];
+    if (top > bottom) top = bottom = left = right = 0;  // nothing is visible
+    box = {top, left, bottom - top + 1, right - left + 1, 0, 0};
+    box.pitch = DivideUp((most_columns - 1) * g.stride_w + box.columns, g.stride_w);
+    box.phase_size = box.pitch * DivideUp((most_rows - 1) * g.stride_h + box.rows, g.stride_h);
+    const auto index = [&](int row, int column) {
+      return ((row % g.stride_h) * g.stride_w + column % g.stride_w) * box.phase_size +
+             (row / g.stride_h) * box.pitch + column / g.stride_w;
+    };
+    for (int k = 0; k < synapses; ++k) {
+      if (!taps[k].visible) continue;
+      const int row = rows[k] - top, column = columns[k] - left;
+      taps[k].offset[Q11] = index(row, column);
+      taps[k].offset[Q21] = index(row, column + 1);
+      taps[k].offset[Q12] = index(row + 1, column);
+      taps[k].offset[Q22] = index(row + 1, column + 1);
     }
+    slab_size_ = std::max(slab_size_, box.phase_size * g.stride_h * g.stride_w + kSlabSlack);
   }
+  is_identity_ = synapses == 1 && g.stride_h == 1 && g.stride_w == 1 && g.origin_h == 0 && g.origin_w == 0 &&
+                 g.height == g.out_height && g.width == g.out_width &&
+                 std::all_of(x, x + sets, [](Dtype v) { return v == 0; }) &&
+                 std::all_of(y, y + sets, [](Dtype v) { return v == 0; });
 }
 
-template SamplingPlan::SamplingPlan(const SamplingGeometry&, int, const float*, const float*);
-template SamplingPlan::SamplingPlan(const SamplingGeometry&, int, const double*, const double*);
-template void SamplingPlan::Spread(const float*, float*) const;
-template void SamplingPlan::Spread(const double*, double*) const;
-template void SamplingPlan::Gather(const float*, bool, float*) const;
-template void SamplingPlan::Gather(const double*, bool, double*) const;
+SlabShape SamplingPlan::Slab(int set, const OutputPart& part) const {
+  const SamplingGeometry& g = geometry_;
+  const Box& box = boxes_[set];
+  SlabShape slab;
+  slab.plane_height = g.height;
+  slab.plane_width = g.width;
+  slab.row = part.row * g.stride_h + g.origin_h + box.top;
+  slab.column = part.column * g.stride_w + g.origin_w + box.left;
+  slab.rows = (part.rows - 1) * g.stride_h + box.rows;
+  slab.columns = (part.columns - 1) * g.stride_w + box.columns;
+  slab.stride_h = g.stride_h;
+  slab.stride_w = g.stride_w;
+  slab.pitch = box.pitch;
+  slab.phase_size = box.phase_size;
+  return slab;
+}
+
+template SamplingPlan::SamplingPlan(const SamplingGeometry&, int, int, const float*, const float*, int, int);
+template SamplingPlan::SamplingPlan(const SamplingGeometry&, int, int, const double*, const double*, int, int);
 
 }  // namespace caffe

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "caffe_acu/sampling/slab.hpp"
+
 namespace caffe {
 
 /// Where the samples of a layer lie: output (m, n) has its base point at input row
@@ -17,17 +19,23 @@ struct SamplingGeometry {
   int out_size() const { return out_height * out_width; }
 };
 
+/// A rectangle of an output plane.
+struct OutputPart {
+  int row, column;  // of its first output
+  int rows, columns;
+};
+
 /**
  * @brief How to read the four neighbours of every synapse (equations 6 to 9) without a branch or a
  *        multiplication for an address.
  *
  * A displacement is the same for all outputs, so its four neighbours Q11, Q21, Q12, Q22 are four copies
  * of the output grid, shifted over the input, with constant coefficients. To make each of them a plain
- * run through memory, an input plane is first copied into a bordered plane:
- *  - with a border of zeros, just wide enough for every synapse that sees anything of the image;
+ * run through memory, what a part of the outputs sees of an input plane is first copied into a slab:
+ *  - with zeros where it reaches beyond the image;
  *  - for stride s, split into s x s phases (rows and columns with the same remainder), so that
  *    neighbouring outputs read neighbouring values.
- * In it, neighbour q of synapse k for output (m, n) is at tap(k).offset[q] + m * pitch() + n.
+ * In it, neighbour q of synapse k for output (m, n) of the part is at tap(set, k).offset[q] + m * pitch + n.
  */
 class SamplingPlan {
  public:
@@ -36,33 +44,39 @@ class SamplingPlan {
   struct Tap {
     bool visible;        // false: all samples lie outside the image and are 0
     double a, b;         // fractions of alpha and beta (equation 7)
-    int offset[4];       // of Q11, Q21, Q12, Q22 in the bordered plane
+    int offset[4];       // of Q11, Q21, Q12, Q22 in the slab
     double weight[4];    // (1-a)(1-b), a(1-b), (1-a)b, ab
   };
 
-  /// `count` synapses (all position sets one after the other) at (x[i], y[i]).
+  /// x and y (sets, synapses). Parts will have at most `most_rows` x `most_columns` outputs.
   template <typename Dtype>
-  SamplingPlan(const SamplingGeometry& geometry, int count, const Dtype* x, const Dtype* y);
+  SamplingPlan(const SamplingGeometry& geometry, int sets, int synapses, const Dtype* x, const Dtype* y,
+               int most_rows, int most_columns);
 
+  int synapses() const { return synapses_; }
   const SamplingGeometry& geometry() const { return geometry_; }
-  const Tap& tap(int i) const { return taps_[i]; }
-  int pitch() const { return pitch_; }
-  int plane_size() const { return phase_size_ * geometry_.stride_h * geometry_.stride_w; }
-
-  /// Copies an input plane into a bordered plane whose border is already zero.
-  template <typename Dtype>
-  void Spread(const Dtype* input, Dtype* bordered) const;
-  /// The transpose: takes the inner part of a bordered plane out, over or onto an input plane.
-  template <typename Dtype>
-  void Gather(const Dtype* bordered, bool accumulate, Dtype* input) const;
+  const Tap& tap(int set, int k) const { return taps_[set * synapses_ + k]; }
+  int pitch(int set) const { return boxes_[set].pitch; }
+  /// Where in an input plane the slab of a part lies.
+  SlabShape Slab(int set, const OutputPart& part) const;
+  /// Room for any slab, with some for vectors that reach beyond its end.
+  int slab_size() const { return slab_size_; }
+  /// One synapse at the base point and stride 1 without padding: the samples are the input itself.
+  bool is_identity() const { return is_identity_; }
 
  private:
-  int Index(int row, int column) const;  // in the bordered plane, of a bordered row and column
+  // The box around the displacements of a set: Q11 of the first to Q22 of the last, in input pixels.
+  struct Box {
+    int top, left, rows, columns;
+    int pitch, phase_size;
+  };
 
   SamplingGeometry geometry_;
+  int synapses_;
   std::vector<Tap> taps_;
-  int top_ = 0, left_ = 0;  // width of the border
-  int pitch_, phase_size_;
+  std::vector<Box> boxes_;
+  int slab_size_ = 0;
+  bool is_identity_;
 };
 
 }  // namespace caffe

@@ -1,0 +1,63 @@
+#ifndef CAFFE_ACU_SAMPLING_DEPTHWISE_CONVOLUTION_HPP_
+#define CAFFE_ACU_SAMPLING_DEPTHWISE_CONVOLUTION_HPP_
+
+#include <vector>
+
+#include "caffe_acu/sampling/active_convolution.hpp"
+
+namespace caffe {
+
+/**
+ * @brief An active convolution whose groups have one channel each, as a sparse convolution on the lattice.
+ *
+ * By Theorem 2 (grouped paper), the samples of the K synapses with their weights are a weighted sum of
+ * lattice taps: at most 4 K, and less where synapses have neighbours in common. So there is no column
+ * buffer and no matrix product: a plane is read once, the taps run over it while it is in the cache.
+ *
+ * Backward, too: with G[t] the gradient of a lattice tap, by the chain rule through equation 6
+ *   dL/dw_k     = sum over the four neighbours q of weight_q G[q]
+ *   dL/dalpha_k = w_k ((1-b)(G[Q21] - G[Q11]) + b (G[Q22] - G[Q12]))
+ *   dL/dbeta_k  = w_k ((1-a)(G[Q12] - G[Q11]) + a (G[Q22] - G[Q21])).
+ */
+template <typename Dtype>
+class DepthwiseConvolution {
+ public:
+  DepthwiseConvolution(const ActiveConvolutionShape& shape, const ActiveConvolutionParameters<Dtype>& parameters);
+
+  void Forward(const Dtype* input, Dtype* output) const;
+  /// All gradients but the bias's; shape.depthwise() layers never add to the input's.
+  void Backward(const Dtype* input, const Dtype* output_gradient,
+                const ActiveConvolutionGradients<Dtype>& gradients) const;
+
+ private:
+  struct Workspace;
+  // The distinct lattice taps of a position set, those with an influence on the output first.
+  struct TapList {
+    std::vector<int> offset;     // in the slab
+    int used;                    // how many have an influence
+    std::vector<int> neighbour;  // (synapses, 4): indices of the taps; -1 for what is not visible
+  };
+
+  TapList MakeTapList(int set) const;
+  // Coefficients of output d on its set's taps: (used).
+  void MakeCoefficients(int d, Dtype* coefficients) const;
+  void BackwardChannels(int first, int last, int begin, int end, const Dtype* coefficients, const Dtype* input,
+                        const Dtype* output_gradient, const ActiveConvolutionGradients<Dtype>& gradients,
+                        double* tap_gradients) const;
+  void InputGradient(const SlabShape& slab, int channel, const Dtype* coefficients, const Dtype* gradient_slab,
+                     int gradient_slab_size, Dtype* plane_gradient) const;
+  void AddParameterGradients(int chunks, const double* tap_gradients,
+                             const ActiveConvolutionGradients<Dtype>& gradients) const;
+  SlabShape GradientSlab(int set) const;
+
+  const ActiveConvolutionShape shape_;
+  const ActiveConvolutionParameters<Dtype> parameters_;
+  const OutputPart whole_plane_;
+  const SamplingPlan plan_;
+  std::vector<TapList> taps_;  // of the sets
+  int most_taps_ = 0;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_ACU_SAMPLING_DEPTHWISE_CONVOLUTION_HPP_
