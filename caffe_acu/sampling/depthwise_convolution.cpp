@@ -56,7 +56,7 @@ typename DepthwiseConvolution<Dtype>::TapList DepthwiseConvolution<Dtype>::MakeT
   TapList list;
   std::vector<int> used, unused;
   for (int k = 0; k < shape_.synapses; ++k) {
-    const SamplingPlan::Tap& tap = plan_.tap(set, k);
+    const Tap& tap = plan_.taps(set)[k];
     for (int q = 0; q < 4 && tap.visible; ++q) (tap.weight[q] != 0 ? used : unused).push_back(tap.offset[q]);
   }
   const auto sort_unique = [](std::vector<int>* v) {
@@ -75,7 +75,7 @@ typename DepthwiseConvolution<Dtype>::TapList DepthwiseConvolution<Dtype>::MakeT
     return static_cast<int>(std::lower_bound(middle, list.offset.end(), offset) - list.offset.begin());
   };
   for (int k = 0; k < shape_.synapses; ++k) {
-    const SamplingPlan::Tap& tap = plan_.tap(set, k);
+    const Tap& tap = plan_.taps(set)[k];
     for (int q = 0; q < 4; ++q) list.neighbour.push_back(tap.visible ? index(tap.offset[q]) : -1);
   }
   return list;
@@ -87,7 +87,7 @@ void DepthwiseConvolution<Dtype>::MakeCoefficients(int d, Dtype* coefficients) c
   const TapList& taps = taps_[set];
   std::fill_n(coefficients, most_taps_, Dtype(0));
   for (int k = 0; k < shape_.synapses; ++k) {
-    const SamplingPlan::Tap& tap = plan_.tap(set, k);
+    const Tap& tap = plan_.taps(set)[k];
     if (!tap.visible) continue;
     const double w = parameters_.weight[static_cast<size_t>(d) * shape_.synapses + k];
     for (int q = 0; q < 4; ++q) {
@@ -280,7 +280,7 @@ void DepthwiseConvolution<Dtype>::AddParameterGradients(int chunks, const double
       for (int t = 0; t < most_taps_; ++t) G[t] += from[t];
     }
     for (int k = 0; k < K; ++k) {
-      const SamplingPlan::Tap& tap = plan_.tap(set, k);
+      const Tap& tap = plan_.taps(set)[k];
       if (!tap.visible) continue;
       double g[4], sum = 0;
       for (int q = 0; q < 4; ++q) {

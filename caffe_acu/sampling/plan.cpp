@@ -63,10 +63,10 @@ SamplingPlan::SamplingPlan(const SamplingGeometry& geometry, int sets, int synap
     for (int k = 0; k < synapses; ++k) {
       if (!taps[k].visible) continue;
       const int row = rows[k] - top, column = columns[k] - left;
-      taps[k].offset[Q11] = index(row, column);
-      taps[k].offset[Q21] = index(row, column + 1);
-      taps[k].offset[Q12] = index(row + 1, column);
-      taps[k].offset[Q22] = index(row + 1, column + 1);
+      taps[k].offset[Tap::Q11] = index(row, column);
+      taps[k].offset[Tap::Q21] = index(row, column + 1);
+      taps[k].offset[Tap::Q12] = index(row + 1, column);
+      taps[k].offset[Tap::Q22] = index(row + 1, column + 1);
     }
     slab_size_ = std::max(slab_size_, box.phase_size * g.stride_h * g.stride_w + kSlabSlack);
   }

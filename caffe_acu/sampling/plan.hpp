@@ -35,19 +35,10 @@ struct OutputPart {
  *  - with zeros where it reaches beyond the image;
  *  - for stride s, split into s x s phases (rows and columns with the same remainder), so that
  *    neighbouring outputs read neighbouring values.
- * In it, neighbour q of synapse k for output (m, n) of the part is at tap(set, k).offset[q] + m * pitch + n.
+ * In it, neighbour q of synapse k for output (m, n) of the part is at taps(set)[k].offset[q] + m * pitch + n.
  */
 class SamplingPlan {
  public:
-  enum Neighbour { Q11, Q21, Q12, Q22 };
-
-  struct Tap {
-    bool visible;        // false: all samples lie outside the image and are 0
-    double a, b;         // fractions of alpha and beta (equation 7)
-    int offset[4];       // of Q11, Q21, Q12, Q22 in the slab
-    double weight[4];    // (1-a)(1-b), a(1-b), (1-a)b, ab
-  };
-
   /// x and y (sets, synapses). Parts will have at most `most_rows` x `most_columns` outputs.
   template <typename Dtype>
   SamplingPlan(const SamplingGeometry& geometry, int sets, int synapses, const Dtype* x, const Dtype* y,
@@ -55,7 +46,8 @@ class SamplingPlan {
 
   int synapses() const { return synapses_; }
   const SamplingGeometry& geometry() const { return geometry_; }
-  const Tap& tap(int set, int k) const { return taps_[set * synapses_ + k]; }
+  /// The synapses of a set.
+  const Tap* taps(int set) const { return &taps_[set * synapses_]; }
   int pitch(int set) const { return boxes_[set].pitch; }
   /// Where in an input plane the slab of a part lies.
   SlabShape Slab(int set, const OutputPart& part) const;

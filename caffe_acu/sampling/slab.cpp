@@ -29,11 +29,16 @@ CAFFE_ACU_INLINE void AddRow(const T* in, int count, T* out) {
   for (; i < count; ++i) out[i] += in[i];
 }
 
-template <typename T>
+// kBeyond: what follows is written afterwards, so whole vectors may reach into it.
+template <bool kBeyond, typename T>
 CAFFE_ACU_INLINE void ZeroRow(int count, T* out) {
   typedef RowLanes<T> L;
   int i = 0;
   for (; i <= count - L::kCount; i += L::kCount) L::Store(out + i, typename L::V{});
+  if (kBeyond && i < count) {
+    L::Store(out + i, typename L::V{});
+    return;
+  }
   for (; i < count; ++i) out[i] = 0;
 }
 
@@ -55,24 +60,26 @@ CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* sl
     const T* in = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
     const bool inside = i >= rows.begin && i < rows.end;
     if (!inside) {
-      for (int phase = 0; phase < s.stride_w; ++phase) ZeroRow(s.pitch, out + phase * s.phase_size);
-    } else if (s.stride_w == 1) {
-      ZeroRow(columns.begin, out);
+      for (int phase = 0; phase < s.stride_w; ++phase) ZeroRow<false>(s.pitch, out + phase * s.phase_size);
+    } else if (s.stride_w == 1 && s.stride_h == 1) {
+      ZeroRow<true>(columns.begin, out);
       CopyRow(in + columns.begin, columns.end - columns.begin, out + columns.begin);
-      ZeroRow(s.pitch - columns.end, out + columns.end);
+      ZeroRow<true>(s.pitch - columns.end, out + columns.end);
     } else {
       for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
         const int begin = (std::max(0, columns.begin - phase) + s.stride_w - 1) / s.stride_w;
         const int end = std::max(begin, (columns.end - phase + s.stride_w - 1) / s.stride_w);
-        ZeroRow(begin, out);
+        ZeroRow<false>(begin, out);
         const T* from = in + phase;
-        if (s.stride_w == 2) {  // a constant that the compiler turns into shuffles
+        if (s.stride_w == 1) {
+          CopyRow(from + begin, end - begin, out + begin);
+        } else if (s.stride_w == 2) {  // a constant that the compiler turns into shuffles
 #pragma omp simd
           for (int j = begin; j < end; ++j) out[j] = from[2 * j];
         } else {
           for (int j = begin; j < end; ++j) out[j] = from[s.stride_w * j];
         }
-        ZeroRow(s.pitch - end, out + end);
+        ZeroRow<false>(s.pitch - end, out + end);
       }
     }
   }
@@ -97,117 +104,202 @@ CAFFE_ACU_INLINE void GatherSlabKernel(const SlabShape& s, const T* slab, T* pla
   }
 }
 
-// `Of` gives the value at an offset, as a vector or a single one. Vectors may write over the next row,
-// which comes afterwards, but not beyond the grid.
-template <typename T, typename Of>
-CAFFE_ACU_INLINE void FillGrid(const Grid& grid, T* out, const Of& of) {
-  typedef RowLanes<T> L;
-  int left = grid.rows * grid.columns;
-  for (int r = 0; r < grid.rows; ++r, out += grid.columns, left -= grid.columns) {
-    const int at = r * grid.pitch;
-    int c = 0;
-    for (; c < grid.columns && c + L::kCount <= left; c += L::kCount) L::Store(out + c, of.Lanes(at + c));
-    for (; c < grid.columns; ++c) out[c] = of.One(at + c);
-  }
-}
+// The grid is worked on in strips one vector wide, from top to bottom. Where the lower neighbours of a row
+// are the upper neighbours of the next (no vertical stride), they stay in registers.
 
-template <typename T, int kCount>
-struct WeightedSum {
-  const T* p[4];
-  T w[4];
-
-  CAFFE_ACU_INLINE typename RowLanes<T>::V Lanes(int at) const {
-    typedef RowLanes<T> L;
-    if (kCount == 1) return w[0] * L::Load(p[0] + at);
-    if (kCount == 2) return w[0] * L::Load(p[0] + at) + w[1] * L::Load(p[1] + at);
-    return (w[0] * L::Load(p[0] + at) + w[1] * L::Load(p[1] + at)) +
-           (w[2] * L::Load(p[2] + at) + w[3] * L::Load(p[3] + at));
-  }
-  CAFFE_ACU_INLINE T One(int at) const {
-    if (kCount == 1) return w[0] * p[0][at];
-    if (kCount == 2) return w[0] * p[0][at] + w[1] * p[1][at];
-    return (w[0] * p[0][at] + w[1] * p[1][at]) + (w[2] * p[2][at] + w[3] * p[3][at]);
-  }
+template <typename T>
+struct TapAddress {
+  CAFFE_ACU_INLINE TapAddress(const Grid& grid, const Tap& tap)
+      : right(tap.offset[Tap::Q21] - tap.offset[Tap::Q11]),
+        down(tap.offset[Tap::Q12] - tap.offset[Tap::Q11]),
+        rows_follow(down == grid.pitch),
+        a(static_cast<T>(tap.a)), b(static_cast<T>(tap.b)),
+        rest_a(static_cast<T>(1 - tap.a)), rest_b(static_cast<T>(1 - tap.b)) {}
+  int right, down;   // from Q11 to Q21 and to Q12
+  bool rows_follow;
+  T a, b, rest_a, rest_b;
 };
 
-template <typename Level, typename T>
-CAFFE_ACU_INLINE void SampleGridKernel(const Grid& grid, const T* const q[4], const double weight[4], T* out) {
-  // The weights that are not 0, with their neighbours: 1, 2 or 4 of them, 3 if one underflows.
-  WeightedSum<T, 4> all = {{q[0], q[0], q[0], q[0]}, {0, 0, 0, 0}};
-  int count = 0;
-  for (int i = 0; i < 4; ++i) {
-    if (weight[i] == 0) continue;
-    all.p[count] = q[i];
-    all.w[count++] = static_cast<T>(weight[i]);
-  }
-  if (count == 1) {
-    FillGrid(grid, out, WeightedSum<T, 1>{{all.p[0]}, {all.w[0]}});
-  } else if (count == 2) {
-    FillGrid(grid, out, WeightedSum<T, 2>{{all.p[0], all.p[1]}, {all.w[0], all.w[1]}});
+// How many of a strip's lanes are to be stored: up to the end of the grid, since a row comes after the one
+// whose vector writes over its beginning.
+template <typename T>
+CAFFE_ACU_INLINE void StoreInGrid(T* out, typename RowLanes<T>::V v, int left) {
+  typedef RowLanes<T> L;
+  if (left >= L::kCount) {
+    L::Store(out, v);
   } else {
-    for (int i = count; i < 4; ++i) all.p[i] = all.p[0];
-    FillGrid(grid, out, all);
+    for (int i = 0; i < left; ++i) out[i] = v[i];
   }
 }
 
-template <typename Level, typename T>
-CAFFE_ACU_INLINE void ScatterGridKernel(const Grid& grid, const T* gradient, const double weight[4], T* const q[4]) {
+// Equation 6 between two neighbours in a row; with kA = false the left one alone.
+template <typename T, bool kA>
+CAFFE_ACU_INLINE typename RowLanes<T>::V Across(const TapAddress<T>& at, const T* p) {
   typedef RowLanes<T> L;
-  const int whole = grid.columns / L::kCount * L::kCount;
-  const typename L::Mask rest = L::First(grid.columns - whole);
-  // A neighbour at a time, so that no vector is read again right after a part of it was written.
-  for (int i = 0; i < 4; ++i) {
-    if (weight[i] == 0) continue;
-    const T w = static_cast<T>(weight[i]);
-    const T* g = gradient;
-    T* p = q[i];
-    for (int r = 0; r < grid.rows; ++r, g += grid.columns, p += grid.pitch) {
-      for (int c = 0; c < whole; c += L::kCount) L::Store(p + c, L::Load(p + c) + w * L::Load(g + c));
-      if (whole < grid.columns) {
-        L::Store(p + whole, L::Load(p + whole) + w * L::And(L::Load(g + whole), rest));
+  return kA ? at.rest_a * L::Load(p) + at.a * L::Load(p + at.right) : L::Load(p);
+}
+
+// kA, kB: whether the fractions a and b are not 0. Strips from right to left: a vector may write over the
+// beginning of the next row, whose strip comes afterwards.
+template <typename T, bool kA, bool kB>
+CAFFE_ACU_INLINE void SampleStrips(const Grid& grid, const TapAddress<T>& at, const T* slab, T* out) {
+  typedef RowLanes<T> L;
+  for (int c = (grid.columns - 1) / L::kCount * L::kCount; c >= 0; c -= L::kCount) {
+    const T* p = slab + c;
+    int left = grid.rows * grid.columns - c;
+    typename L::V upper = Across<T, kA>(at, p);
+    for (int r = 0; r < grid.rows; ++r, p += grid.pitch, left -= grid.columns) {
+      T* to = out + r * grid.columns + c;
+      if (!kB) {
+        StoreInGrid(to, Across<T, kA>(at, p), left);
+      } else if (at.rows_follow) {
+        const typename L::V lower = Across<T, kA>(at, p + grid.pitch);
+        StoreInGrid<T>(to, at.rest_b * upper + at.b * lower, left);
+        upper = lower;
+      } else {
+        StoreInGrid<T>(to, at.rest_b * Across<T, kA>(at, p) + at.b * Across<T, kA>(at, p + at.down), left);
       }
     }
   }
 }
 
-template <typename Level, typename T>
-CAFFE_ACU_INLINE void SumPositionsKernel(const Grid& grid, const T* gradient, const T* const q[4],
-                                         PositionSums* sums) {
+template <typename T>
+CAFFE_ACU_INLINE void SampleTap(const Grid& grid, const Tap& tap, const T* slab, T* out) {
+  if (!tap.visible) {
+    for (int i = 0; i < grid.rows * grid.columns; ++i) out[i] = 0;
+    return;
+  }
+  const TapAddress<T> at(grid, tap);
+  const T* from = slab + tap.offset[Tap::Q11];
+  if (at.a == 0 && at.b == 0) {
+    SampleStrips<T, false, false>(grid, at, from, out);
+  } else if (at.b == 0) {
+    SampleStrips<T, true, false>(grid, at, from, out);
+  } else if (at.a == 0) {
+    SampleStrips<T, false, true>(grid, at, from, out);
+  } else {
+    SampleStrips<T, true, true>(grid, at, from, out);
+  }
+}
+
+// One side at a time, and all strips of it, so that no vector is read again right after a part of it was
+// written.
+template <typename T>
+CAFFE_ACU_INLINE void ScatterTap(const Grid& grid, const Tap& tap, const T* gradient, T* slab) {
   typedef RowLanes<T> L;
   typedef typename L::V V;
-  const int whole = grid.columns / L::kCount * L::kCount;
-  const typename L::Mask rest = L::First(grid.columns - whole), all = L::First(L::kCount);
-  V horizontal = {}, vertical = {}, mixed = {};
-  for (int r = 0; r < grid.rows; ++r, gradient += grid.columns) {
-    const int at = r * grid.pitch;
+  const TapAddress<T> at(grid, tap);
+  for (int side = 0; side < 2; ++side) {
+    const T weight = side ? at.a : at.rest_a;
+    if (weight == 0) continue;
+    const T upper_weight = weight * at.rest_b, lower_weight = weight * at.b;
     for (int c = 0; c < grid.columns; c += L::kCount) {
-      const typename L::Mask mask = c < whole ? all : rest;
-      const V q11 = L::Load(q[0] + at + c), q21 = L::Load(q[1] + at + c);
-      const V q12 = L::Load(q[2] + at + c), q22 = L::Load(q[3] + at + c);
-      const V g = L::And(L::Load(gradient + c), mask);
-      const V upper = L::And(q21 - q11, mask), down = L::And(q12 - q11, mask);
-      horizontal += g * upper;
-      vertical += g * down;
-      mixed += g * (L::And(q22 - q12, mask) - upper);
+      const typename L::Mask mask = L::First(grid.columns - c);
+      const T* g = gradient + c;
+      T* p = slab + tap.offset[Tap::Q11] + side * at.right + c;
+      V above = {};
+      for (int r = 0; r < grid.rows; ++r, g += grid.columns, p += grid.pitch) {
+        const V value = L::And(L::Load(g), mask);
+        if (at.rows_follow) {
+          L::Store(p, L::Load(p) + (upper_weight * value + lower_weight * above));
+          above = value;
+        } else {
+          L::Store(p, L::Load(p) + upper_weight * value);
+        }
+      }
+      if (at.rows_follow && lower_weight != 0) L::Store(p, L::Load(p) + lower_weight * above);
+    }
+    if (at.rows_follow || lower_weight == 0) continue;
+    for (int c = 0; c < grid.columns; c += L::kCount) {
+      const typename L::Mask mask = L::First(grid.columns - c);
+      const T* g = gradient + c;
+      T* p = slab + tap.offset[Tap::Q12] + side * at.right + c;
+      for (int r = 0; r < grid.rows; ++r, g += grid.columns, p += grid.pitch) {
+        L::Store(p, L::Load(p) + lower_weight * L::And(L::Load(g), mask));
+      }
     }
   }
-  *sums = {L::Sum(horizontal), L::Sum(vertical), L::Sum(mixed)};
+}
+
+// With kSample, which needs whole vectors, the gradient is overwritten with the samples in the same pass.
+template <typename T, bool kSample>
+CAFFE_ACU_INLINE void SumTap(const Grid& grid, const Tap& tap, const T* slab, T* gradient, double* positions) {
+  typedef RowLanes<T> L;
+  typedef typename L::V V;
+  const TapAddress<T> at(grid, tap);
+  V horizontal = {}, vertical = {}, mixed = {};
+  for (int c = 0; c < grid.columns; c += L::kCount) {
+    const typename L::Mask mask = L::First(grid.columns - c);
+    const T* p = slab + tap.offset[Tap::Q11] + c;
+    T* g_row = gradient + c;
+    V west = L::Load(p), east = L::Load(p + at.right);
+    for (int r = 0; r < grid.rows; ++r, p += grid.pitch, g_row += grid.columns) {
+      const V lower_west = L::Load(p + at.down), lower_east = L::Load(p + at.right + at.down);
+      V g = L::Load(g_row), across = east - west, down = lower_west - west;
+      V twist = (lower_east - lower_west) - across;
+      if (!kSample) {  // 0 times what stands beyond the row might not be 0
+        g = L::And(g, mask);
+        across = L::And(across, mask);
+        down = L::And(down, mask);
+        twist = L::And(twist, mask);
+      }
+      horizontal += g * across;
+      vertical += g * down;
+      mixed += g * twist;
+      if (kSample) {
+        L::Store(g_row, at.rest_b * (at.rest_a * west + at.a * east) + at.b * (at.rest_a * lower_west + at.a * lower_east));
+      }
+      if (at.rows_follow) {
+        west = lower_west;
+        east = lower_east;
+      } else if (r + 1 < grid.rows) {
+        west = L::Load(p + grid.pitch);
+        east = L::Load(p + grid.pitch + at.right);
+      }
+    }
+  }
+  const double of_both = L::Sum(mixed);
+  positions[0] += L::Sum(horizontal) + tap.b * of_both;
+  positions[1] += L::Sum(vertical) + tap.a * of_both;
+}
+
+template <typename Level, typename T>
+CAFFE_ACU_INLINE void SampleTapsKernel(const Grid& grid, int K, const Tap* taps, const T* slab, T* rows,
+                                       int row_pitch) {
+  for (int k = 0; k < K; ++k) SampleTap(grid, taps[k], slab, rows + k * row_pitch);
+}
+
+template <typename Level, typename T>
+CAFFE_ACU_INLINE void BackwardTapsKernel(const Grid& grid, int K, const Tap* taps, T* rows, int row_pitch,
+                                         const TapGradients<T>& gradients) {
+  const bool whole_vectors = grid.columns % RowLanes<T>::kCount == 0;
+  for (int k = 0; k < K; ++k, rows += row_pitch) {
+    const Tap& tap = taps[k];
+    if (gradients.slab_gradient && tap.visible) ScatterTap(grid, tap, rows, gradients.slab_gradient);
+    if (gradients.positions && tap.visible) {
+      // Not on a lattice line, where neighbours with weight 0 must have no influence.
+      if (whole_vectors && gradients.samples && tap.a != 0 && tap.b != 0) {
+        SumTap<T, true>(grid, tap, gradients.slab, rows, gradients.positions + 2 * k);
+        continue;
+      }
+      SumTap<T, false>(grid, tap, gradients.slab, rows, gradients.positions + 2 * k);
+    }
+    if (gradients.samples) SampleTap(grid, tap, gradients.slab, rows);
+  }
 }
 
 }  // namespace
 
-#define CAFFE_ACU_SLABS(T)                                                                                          \
-  CAFFE_ACU_MULTIARCH(T, SpreadSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))      \
-  CAFFE_ACU_MULTIARCH(T, GatherSlab, (const SlabShape& shape, const T* slab, T* plane), (shape, slab, plane))      \
-  CAFFE_ACU_MULTIARCH(T, SampleGrid,                                                                                \
-                      (const Grid& grid, const T* const q[4], const double weight[4], T* out),                      \
-                      (grid, q, weight, out))                                                                       \
-  CAFFE_ACU_MULTIARCH(T, ScatterGrid,                                                                               \
-                      (const Grid& grid, const T* gradient, const double weight[4], T* const q[4]),                 \
-                      (grid, gradient, weight, q))                                                                  \
-  CAFFE_ACU_MULTIARCH(T, SumPositions,                                                                              \
-                      (const Grid& grid, const T* gradient, const T* const q[4], PositionSums* sums),               \
-                      (grid, gradient, q, sums))
+#define CAFFE_ACU_SLABS(T)                                                                                        \
+  CAFFE_ACU_MULTIARCH(T, SpreadSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))    \
+  CAFFE_ACU_MULTIARCH(T, GatherSlab, (const SlabShape& shape, const T* slab, T* plane), (shape, slab, plane))    \
+  CAFFE_ACU_MULTIARCH(T, SampleTaps,                                                                              \
+                      (const Grid& grid, int K, const Tap* taps, const T* slab, T* rows, int row_pitch),          \
+                      (grid, K, taps, slab, rows, row_pitch))                                                     \
+  CAFFE_ACU_MULTIARCH(T, BackwardTaps,                                                                            \
+                      (const Grid& grid, int K, const Tap* taps, T* rows, int row_pitch,                          \
+                       const TapGradients<T>& gradients),                                                         \
+                      (grid, K, taps, rows, row_pitch, gradients))
 CAFFE_ACU_SLABS(float)
 CAFFE_ACU_SLABS(double)
 

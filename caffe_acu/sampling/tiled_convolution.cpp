@@ -129,7 +129,8 @@ void TiledConvolution<Dtype>::ForwardTile(int index, const Dtype* packed, const 
           continue;
         }
         SpreadSlab(plan_.Slab(set, part.part), plane, slab);
-        for (int k = 0; k < K; ++k) Sample(set, k, part, slab, row + k * kPitch);
+        SampleTaps<Dtype>({part.part.rows, part.part.columns, plan_.pitch(set)}, K, plan_.taps(set), slab,
+                          row + part.at, kPitch);
       }
     }
     for (const Part& part : block.parts) {
@@ -141,18 +142,6 @@ void TiledConvolution<Dtype>::ForwardTile(int index, const Dtype* packed, const 
       }
     }
   }
-}
-
-template <typename Dtype>
-void TiledConvolution<Dtype>::Sample(int set, int k, const TilePart& part, const Dtype* slab, Dtype* row) const {
-  const SamplingPlan::Tap& tap = plan_.tap(set, k);
-  if (!tap.visible) {
-    std::fill_n(row + part.at, part.pixels(), Dtype(0));
-    return;
-  }
-  const Dtype* neighbour[4];
-  for (int q = 0; q < 4; ++q) neighbour[q] = slab + tap.offset[q];
-  SampleGrid<Dtype>({part.part.rows, part.part.columns, plan_.pitch(set)}, neighbour, tap.weight, row + part.at);
 }
 
 template <typename Dtype>
@@ -243,8 +232,7 @@ void TiledConvolution<Dtype>::BackwardBlock(const Block& block, int begin, int e
       }
     }
     for (int c = 0; c < block.channels; ++c) {
-      BackwardChannel(block.channel + c, w.tile, input, gradients.positions(), gradients.input, gradients.weight,
-                      rows + c * K * kPitch,
+      BackwardChannel(block.channel + c, w.tile, input, gradients.input, gradients.weight, rows + c * K * kPitch,
                       partial_positions ? partial_positions + 2 * (block.channel + c) * K : nullptr);
     }
     if (!partial_weight) continue;
@@ -262,7 +250,7 @@ void TiledConvolution<Dtype>::BackwardBlock(const Block& block, int begin, int e
 // For one channel of a tile: `rows` (K of them) hold dL/ds; they are used up and become the samples.
 template <typename Dtype>
 void TiledConvolution<Dtype>::BackwardChannel(int channel, const std::vector<TilePart>& tile, const Dtype* input,
-                                              bool positions, Dtype* input_gradient, bool samples, Dtype* rows,
+                                              Dtype* input_gradient, bool samples, Dtype* rows,
                                               double* position_sums) const {
   Workspace& w = Workspace::OfThisThread();
   const int K = shape_.synapses, set = shape_.set_of(channel);
@@ -272,26 +260,10 @@ void TiledConvolution<Dtype>::BackwardChannel(int channel, const std::vector<Til
     const size_t at = part.image * shape_.input_step() + static_cast<size_t>(channel) * shape_.geometry.in_size();
     const SlabShape slab_shape = plan_.Slab(set, part.part);
     const Grid grid = {part.part.rows, part.part.columns, slab_shape.pitch};
-    if (positions || samples) SpreadSlab(slab_shape, input + at, slab);
+    if (position_sums || samples) SpreadSlab(slab_shape, input + at, slab);
     if (input_gradient) std::fill_n(slab_gradient, plan_.slab_size(), Dtype(0));
-    for (int k = 0; k < K; ++k) {
-      const SamplingPlan::Tap& tap = plan_.tap(set, k);
-      Dtype* row = rows + k * kPitch + part.at;
-      const Dtype* neighbour[4];
-      Dtype* neighbour_gradient[4];
-      for (int q = 0; q < 4; ++q) {
-        neighbour[q] = slab + tap.offset[q];
-        neighbour_gradient[q] = slab_gradient + tap.offset[q];
-      }
-      if (positions && tap.visible) {  // equations 12 and 13
-        PositionSums sums;
-        SumPositions<Dtype>(grid, row, neighbour, &sums);
-        position_sums[2 * k] += sums.horizontal + tap.b * sums.mixed;
-        position_sums[2 * k + 1] += sums.vertical + tap.a * sums.mixed;
-      }
-      if (input_gradient && tap.visible) ScatterGrid<Dtype>(grid, row, tap.weight, neighbour_gradient);
-      if (samples) Sample(set, k, part, slab, rows + k * kPitch);
-    }
+    BackwardTaps<Dtype>(grid, K, plan_.taps(set), rows + part.at, kPitch,
+                        {slab, input_gradient ? slab_gradient : nullptr, position_sums, samples});
     if (input_gradient) GatherSlab(slab_shape, slab_gradient, input_gradient + at);
   }
 }

@@ -56,9 +56,8 @@ class TiledConvolution {
   void BackwardBlock(const Block& block, int begin, int end, const Dtype* packed, const Dtype* input,
                      const Dtype* output_gradient, const ActiveConvolutionGradients<Dtype>& gradients,
                      Dtype* partial_weight, double* partial_positions) const;
-  void BackwardChannel(int channel, const std::vector<TilePart>& tile, const Dtype* input, bool positions,
-                       Dtype* input_gradient, bool samples, Dtype* rows, double* position_sums) const;
-  void Sample(int set, int k, const TilePart& part, const Dtype* slab, Dtype* row) const;
+  void BackwardChannel(int channel, const std::vector<TilePart>& tile, const Dtype* input, Dtype* input_gradient,
+                       bool samples, Dtype* rows, double* position_sums) const;
   void WriteOutputs(const std::vector<TilePart>& tile, int first, int count, const Dtype* rows, Dtype* output) const;
   void ReadOutputs(const std::vector<TilePart>& tile, int first, int count, const Dtype* output, Dtype* rows) const;
   void AddWeightGradients(int chunks, const Dtype* partial, Dtype* weight_gradient) const;

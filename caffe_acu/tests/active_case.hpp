@@ -26,11 +26,28 @@ struct ActiveCase {
   int dilation = 1;
   // Displacements per synapse; empty: random ones around the lattice.
   std::vector<double> x = {}, y = {};
+  int groups = 1, sets = 1;         // of convolution, of positions; more than one of either: a GroupedACU
+  bool sets_slice_outputs = false;  // as in AConvFast
   bool listed = false;  // the positions are listed in the prototxt, which makes the kernel 1 x K
   double reach = 0.9;   // of the random displacements, in pixels
 
+  std::string type() const { return groups == 1 && sets == 1 ? "ACU" : "GroupedACU"; }
+  int set_of(int channel, int output) const {
+    return sets_slice_outputs ? output / (outputs / sets) : channel * sets / channels;
+  }
   int synapses() const { return listed ? static_cast<int>(x.size()) : kernel_h * kernel_w; }
 };
+
+struct GroupedCase {
+  int groups, sets, outputs, stride;
+};
+
+/// Convolution groups and position sets of 6 channels: equal, one of either, nested both ways, and across.
+/// 6 groups are depthwise, with a channel multiplier of 1, 2 and, beyond what the direct kernels take, 5.
+inline std::vector<GroupedCase> GroupedCases() {
+  return {{2, 2, 4, 1}, {3, 1, 6, 1}, {1, 3, 4, 1}, {1, 6, 3, 2}, {6, 2, 6, 1}, {2, 6, 4, 2}, {2, 3, 4, 1}, {3, 2, 3, 2},
+          {6, 6, 6, 1}, {6, 1, 6, 2}, {6, 6, 12, 2}, {6, 3, 12, 1}, {6, 6, 30, 1}};
+}
 
 /// The cases that every property is checked on.
 inline std::vector<ActiveCase> ActiveCases() {
@@ -94,6 +111,27 @@ inline std::vector<ActiveCase> ActiveCases() {
   c.name = "wide displacements";
   c.reach = 4;
   add(c);
+  for (const GroupedCase& g : GroupedCases()) {
+    c = ActiveCase();
+    c.name = std::to_string(g.groups) + " groups, " + std::to_string(g.sets) + " sets, " + std::to_string(g.outputs) +
+             " outputs of 6 channels, " + (g.stride == 1 ? "stride 1" : "stride 2");
+    c.channels = 6;
+    c.groups = g.groups;
+    c.sets = g.sets;
+    c.outputs = g.outputs;
+    c.stride_h = c.stride_w = g.stride;
+    if (g.outputs > 12) c.images = 1;  // a larger sum of squares would drown the float checks
+    add(c);
+  }
+  c = ActiveCase();
+  c.name = "depthwise, K = 5, listed, far outside the image and beyond it, strides 2 and 1";
+  c.listed = true;
+  c.x = far_x;
+  c.y = far_y;
+  c.stride_h = 2;
+  c.pad_h = 1;
+  c.channels = c.groups = c.sets = c.outputs = 2;
+  add(c);
   return cases;
 }
 
@@ -106,8 +144,9 @@ inline LayerParameter MakeLayerParameter(const ActiveCase& c, const std::string&
   if (!c.listed) {
     text << "kernel_h: " << c.kernel_h << " kernel_w: " << c.kernel_w << " dilation: " << c.dilation;
   }
-  text << " } ";
-  text << "acu_param { ";
+  if (c.groups > 1) text << " group: " << c.groups;
+  text << " } acu_param { ";
+  if (c.type() == "GroupedACU") text << "position_group: " << c.sets << " ";
   for (size_t k = 0; k < c.x.size() && c.listed; ++k) {
     text << "position { x: " << c.x[k] << " y: " << c.y[k] << " } ";
   }
@@ -152,7 +191,7 @@ double Interpolate(const Dtype* plane, int height, int width, double row, double
   return value;
 }
 
-/// Equation 5 by loops. Positions set s serves the s-th slice of the outputs.
+/// Equation 5 (and 6 of the grouped paper) by loops.
 template <typename Dtype>
 std::vector<double> ReferenceForward(const ActiveCase& c, const Blob<Dtype>& bottom,
                                      const std::vector<shared_ptr<Blob<Dtype>>>& blobs, bool bias = true) {
@@ -163,21 +202,22 @@ std::vector<double> ReferenceForward(const ActiveCase& c, const Blob<Dtype>& bot
   const int height = bottom.shape(2), width = bottom.shape(3);
   const int out_h = (height + 2 * c.pad_h - kh) / c.stride_h + 1;
   const int out_w = (width + 2 * c.pad_w - kw) / c.stride_w + 1;
-  const int K = c.synapses(), sets = blobs[2]->shape(0);
+  const int K = c.synapses(), per_group = c.channels / c.groups;
   std::vector<double> output;
   for (int n = 0; n < bottom.shape(0); ++n) {
     for (int d = 0; d < c.outputs; ++d) {
-      const int set = d / (c.outputs / sets);
+      const int first = d / (c.outputs / c.groups) * per_group;  // channel of the group
       for (int m = 0; m < out_h; ++m) {
         for (int l = 0; l < out_w; ++l) {
           double sum = bias ? blobs[1]->cpu_data()[d] : 0;
-          for (int ch = 0; ch < bottom.shape(1); ++ch) {
+          for (int ch = first; ch < first + per_group; ++ch) {
             const Dtype* plane = bottom.cpu_data() + bottom.offset(n, ch);
             for (int k = 0; k < K; ++k) {
-              const double row = m * c.stride_h - c.pad_h + centre_h + double(blobs[3]->cpu_data()[set * K + k]);
-              const double column = l * c.stride_w - c.pad_w + centre_w + double(blobs[2]->cpu_data()[set * K + k]);
+              const int position = c.set_of(ch, d) * K + k;
+              const double row = m * c.stride_h - c.pad_h + centre_h + double(blobs[3]->cpu_data()[position]);
+              const double column = l * c.stride_w - c.pad_w + centre_w + double(blobs[2]->cpu_data()[position]);
               if (std::abs(row) > 1e6 || std::abs(column) > 1e6) continue;
-              sum += blobs[0]->cpu_data()[(d * bottom.shape(1) + ch) * K + k] *
+              sum += blobs[0]->cpu_data()[(d * per_group + ch - first) * K + k] *
                      Interpolate(plane, height, width, row, column);
             }
           }

@@ -84,6 +84,8 @@ TYPED_TEST(AConvFastLayerTest, ForwardIsEquation5) {
   for (int groups : {1, 2, 4}) {
     ActiveCase c;
     c.stride_h = c.stride_w = 2;
+    c.sets = groups;
+    c.sets_slice_outputs = true;
     const auto layer = this->Make("num_output: 4 kernel_size: 3 pad: 1 stride: 2",
                                   "position_group: " + std::to_string(groups));
     Displace(c, layer.get(), 2);

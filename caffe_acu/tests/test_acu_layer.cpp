@@ -4,7 +4,7 @@
 
 #include "caffe/layers/conv_layer.hpp"
 #include "caffe/test/test_gradient_check_util.hpp"
-#include "caffe_acu/layers/acu_layer.hpp"
+#include "caffe_acu/layers/grouped_acu_layer.hpp"
 #include "caffe_acu/tests/active_case.hpp"
 #include "caffe_acu/util/parallel.hpp"
 
@@ -20,7 +20,8 @@ class ACULayerTest : public MultiDeviceTest<TypeParam> {
   struct Fixture {
     explicit Fixture(const ActiveCase& c, bool bias = true)
         : bottom(c.images, c.channels, c.height, c.width),
-          bottoms{&bottom}, tops{&top}, layer(MakeLayerParameter(c, "ACU", bias)) {
+          bottoms{&bottom}, tops{&top},
+          created(LayerRegistry<Dtype>::CreateLayer(MakeLayerParameter(c, c.type(), bias))), layer(*created) {
       FillGaussian(&bottom, 1);
       Caffe::set_random_seed(1701);
       layer.SetUp(bottoms, tops);
@@ -28,7 +29,8 @@ class ACULayerTest : public MultiDeviceTest<TypeParam> {
     }
     Blob<Dtype> bottom, top;
     Blobs bottoms, tops;
-    ACULayer<Dtype> layer;
+    shared_ptr<Layer<Dtype>> created;
+    Layer<Dtype>& layer;
   };
 
   static std::vector<Dtype> Data(const Blob<Dtype>& blob) {
@@ -36,6 +38,28 @@ class ACULayerTest : public MultiDeviceTest<TypeParam> {
   }
   static std::vector<Dtype> Diff(const Blob<Dtype>& blob) {
     return {blob.cpu_diff(), blob.cpu_diff() + blob.count()};
+  }
+  // More images than chunks of them, and more channels than a block has, on all paths.
+  static std::vector<ActiveCase> LargeCases() {
+    ActiveCase c;
+    c.name = "37 images";
+    c.images = 37;
+    std::vector<ActiveCase> cases = {c};
+    c.images = 5;
+    c.channels = c.outputs = 40;
+    c.name = "40 channels";
+    cases.push_back(c);
+    c.groups = c.sets = 40;
+    c.name = "40 channels, depthwise";
+    cases.push_back(c);
+    c.groups = 2;
+    c.sets = 5;
+    c.name = "2 groups of 20 channels, 5 sets";
+    cases.push_back(c);
+    c.channels = 80;
+    c.name = "2 groups of 40 channels, 5 sets";
+    cases.push_back(c);
+    return cases;
   }
   static void ZeroDiffs(Layer<Dtype>* layer) {
     for (auto& blob : layer->blobs()) caffe_set(blob->count(), Dtype(0), blob->mutable_cpu_diff());
@@ -97,30 +121,31 @@ TYPED_TEST(ACULayerTest, GradientsOfSingleOutputs) {
 TYPED_TEST(ACULayerTest, GradientOfALargeBatchAlongADirection) {
   typedef typename TypeParam::Dtype Dtype;
   if (sizeof(Dtype) == 4) return;  // a difference of large sums says nothing in single precision
-  ActiveCase c;
-  c.images = 37;
-  typename TestFixture::Fixture f(c);
-  TestFixture::ForwardBackward(&f);
-  std::vector<Blob<Dtype>*> blobs = {&f.bottom};
-  for (auto& blob : f.layer.blobs()) blobs.push_back(blob.get());
-  const Dtype step = 1e-6;
-  double analytic = 0, numeric = 0;
-  std::vector<Blob<Dtype>> directions(blobs.size());
-  for (size_t i = 0; i < blobs.size(); ++i) {
-    directions[i].ReshapeLike(*blobs[i]);
-    FillGaussian(&directions[i], 10 + i);
-    analytic += caffe_cpu_dot(blobs[i]->count(), directions[i].cpu_data(), blobs[i]->cpu_diff());
-  }
-  const std::vector<Dtype> output_gradient = TestFixture::Diff(f.top);
-  for (int sign : {1, -1}) {
+  for (ActiveCase c : TestFixture::LargeCases()) {
+    SCOPED_TRACE(c.name);
+    typename TestFixture::Fixture f(c);
+    TestFixture::ForwardBackward(&f);
+    std::vector<Blob<Dtype>*> blobs = {&f.bottom};
+    for (auto& blob : f.layer.blobs()) blobs.push_back(blob.get());
+    const Dtype step = 1e-6;
+    double analytic = 0, numeric = 0;
+    std::vector<Blob<Dtype>> directions(blobs.size());
     for (size_t i = 0; i < blobs.size(); ++i) {
-      caffe_axpy(blobs[i]->count(), sign * (sign < 0 ? 2 : 1) * step, directions[i].cpu_data(),
-                 blobs[i]->mutable_cpu_data());
+      directions[i].ReshapeLike(*blobs[i]);
+      FillGaussian(&directions[i], 10 + i);
+      analytic += caffe_cpu_dot(blobs[i]->count(), directions[i].cpu_data(), blobs[i]->cpu_diff());
     }
-    f.layer.Forward(f.bottoms, f.tops);
-    numeric += sign * caffe_cpu_dot(f.top.count(), f.top.cpu_data(), output_gradient.data()) / (2 * step);
+    const std::vector<Dtype> output_gradient = TestFixture::Diff(f.top);
+    for (int sign : {1, -1}) {
+      for (size_t i = 0; i < blobs.size(); ++i) {
+        caffe_axpy(blobs[i]->count(), sign * (sign < 0 ? 2 : 1) * step, directions[i].cpu_data(),
+                   blobs[i]->mutable_cpu_data());
+      }
+      f.layer.Forward(f.bottoms, f.tops);
+      numeric += sign * caffe_cpu_dot(f.top.count(), f.top.cpu_data(), output_gradient.data()) / (2 * step);
+    }
+    EXPECT_NEAR(analytic, numeric, 1e-5 * std::abs(analytic));
   }
-  EXPECT_NEAR(analytic, numeric, 1e-5 * std::abs(analytic));
 }
 
 TYPED_TEST(ACULayerTest, OnTheLatticeItIsAConvolution) {
@@ -129,9 +154,12 @@ TYPED_TEST(ACULayerTest, OnTheLatticeItIsAConvolution) {
     if (c.listed) continue;
     SCOPED_TRACE(c.name);
     typename TestFixture::Fixture f(c);
-    ACULayer<Dtype> fresh(MakeLayerParameter(c, "ACU"));
+    shared_ptr<Layer<Dtype>> created = LayerRegistry<Dtype>::CreateLayer(MakeLayerParameter(c, c.type()));
+    Layer<Dtype>& fresh = *created;
     fresh.SetUp(f.bottoms, f.tops);  // starts on the lattice
-    ConvolutionLayer<Dtype> convolution(MakeLayerParameter(c, "Convolution"));
+    LayerParameter param = MakeLayerParameter(c, "Convolution");
+    param.mutable_convolution_param()->set_engine(ConvolutionParameter_Engine_CAFFE);  // not our code
+    ConvolutionLayer<Dtype> convolution(param);
     Blob<Dtype> conv_bottom, conv_top;
     conv_bottom.CopyFrom(f.bottom, false, true);
     typename TestFixture::Blobs conv_bottoms{&conv_bottom}, conv_tops{&conv_top};
@@ -295,23 +323,26 @@ TYPED_TEST(ACULayerTest, SeveralBottomsShareTheParameters) {
 
 TYPED_TEST(ACULayerTest, BitsDoNotDependOnTheNumberOfThreads) {
   typedef typename TypeParam::Dtype Dtype;
-  ActiveCase c;
-  c.images = 21;
-  c.channels = 8;
-  c.height = c.width = 16;
-  c.outputs = 8;
-  std::vector<std::vector<Dtype>> results[3];
-  for (int threads : {1, 2, 3}) {
-    ThreadLimit limit(threads);
-    typename TestFixture::Fixture f(c);
-    TestFixture::ZeroDiffs(&f.layer);
-    TestFixture::ForwardBackward(&f);
-    auto& result = results[threads - 1];
-    result = {TestFixture::Data(f.top), TestFixture::Diff(f.bottom)};
-    for (auto& blob : f.layer.blobs()) result.push_back(TestFixture::Diff(*blob));
+  for (const std::pair<int, int>& groups_and_sets : {std::pair<int, int>{1, 1}, {2, 4}, {40, 40}, {40, 1}}) {
+    ActiveCase c;
+    c.images = 21;
+    c.channels = c.outputs = 40;  // more than a block of channels, whatever the path
+    c.height = c.width = 16;
+    c.groups = groups_and_sets.first;
+    c.sets = groups_and_sets.second;
+    std::vector<std::vector<Dtype>> results[3];
+    for (int threads : {1, 2, 3}) {
+      ThreadLimit limit(threads);
+      typename TestFixture::Fixture f(c);
+      TestFixture::ZeroDiffs(&f.layer);
+      TestFixture::ForwardBackward(&f);
+      auto& result = results[threads - 1];
+      result = {TestFixture::Data(f.top), TestFixture::Diff(f.bottom)};
+      for (auto& blob : f.layer.blobs()) result.push_back(TestFixture::Diff(*blob));
+    }
+    EXPECT_TRUE(results[0] == results[1]);
+    EXPECT_TRUE(results[0] == results[2]);
   }
-  EXPECT_TRUE(results[0] == results[1]);
-  EXPECT_TRUE(results[0] == results[2]);
 }
 
 // A value that is not a number must show, not vanish.
