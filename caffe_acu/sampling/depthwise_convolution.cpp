@@ -16,6 +16,8 @@ constexpr int kBlockChannels = 16;
 constexpr int kTasks = 32, kMostChunks = 16;
 // Multiply-adds of a task of the forward pass, below which starting it would be felt.
 constexpr double kTaskWork = 1e6;
+// Position sets whose taps are listed in one task.
+constexpr int kRunSets = 32;
 
 int DivideUp(int n, int d) { return (n + d - 1) / d; }
 
@@ -23,16 +25,20 @@ int DivideUp(int n, int d) { return (n + d - 1) / d; }
 
 template <typename Dtype>
 struct DepthwiseConvolution<Dtype>::Workspace {
-  AlignedBuffer<Dtype> slab, gradient_slab;
+  AlignedBuffer<Dtype> slab, gradient_slabs;
   AlignedBuffer<Dtype> phase;         // of an input gradient
   AlignedBuffer<Dtype> sums;          // of the taps of a block of channels
   AlignedBuffer<Dtype> coefficients;  // of the calling thread
-  std::vector<int> offsets;
-  std::vector<Dtype> phase_coefficients;
 
   static Workspace& OfThisThread() {
     thread_local Workspace workspace;
     return workspace;
+  }
+  // Borders have to be 0 for RefillSlab; other layers use the same memory.
+  static Dtype* Zeroed(AlignedBuffer<Dtype>* buffer, size_t size) {
+    Dtype* data = buffer->AtLeast(size);
+    std::fill_n(data, size, Dtype(0));
+    return data;
   }
 };
 
@@ -43,78 +49,85 @@ DepthwiseConvolution<Dtype>::DepthwiseConvolution(const ActiveConvolutionShape& 
       parameters_(parameters),
       whole_plane_{0, 0, shape.geometry.out_height, shape.geometry.out_width},
       plan_(shape.geometry, shape.sets, shape.synapses, parameters.alpha, parameters.beta, whole_plane_.rows,
-            whole_plane_.columns),
-      taps_(shape.sets) {
-  ParallelFor(DivideUp(shape.sets, 32), [&](int run) {
-    for (int set = run * 32; set < std::min(shape_.sets, (run + 1) * 32); ++set) taps_[set] = MakeTapList(set);
+            whole_plane_.columns, true),
+      slab_(plan_.Slab(0, whole_plane_)),
+      gradient_slab_(MakeGradientSlab()),
+      gradient_slab_size_(gradient_slab_.phase_size + kSlabSlack),
+      taps_(shape.sets),
+      tap_offsets_(4 * static_cast<size_t>(shape.sets) * shape.synapses),
+      tap_neighbours_(tap_offsets_.size()) {
+  ParallelFor(DivideUp(shape.sets, kRunSets), [&](int run) {
+    std::vector<int> index_of_offset(plan_.slab_size(), -1);
+    for (int set = run * kRunSets; set < std::min(shape_.sets, (run + 1) * kRunSets); ++set) {
+      ListTaps(set, &index_of_offset);
+    }
   });
-  for (const TapList& taps : taps_) most_taps_ = std::max(most_taps_, static_cast<int>(taps.offset.size()));
+  for (const TapList& taps : taps_) most_taps_ = std::max(most_taps_, taps.count);
+}
+
+// index_of_offset: -1 everywhere, before and after.
+template <typename Dtype>
+void DepthwiseConvolution<Dtype>::ListTaps(int set, std::vector<int>* index_of_offset) {
+  const size_t first = 4 * static_cast<size_t>(set) * shape_.synapses;
+  TapList& list = taps_[set];
+  list.offset = &tap_offsets_[first];
+  list.neighbour = &tap_neighbours_[first];
+  for (const bool used : {true, false}) {
+    for (int k = 0; k < shape_.synapses; ++k) {
+      const Tap& tap = plan_.taps(set)[k];
+      for (int q = 0; q < 4 && tap.visible; ++q) {
+        int& index = (*index_of_offset)[tap.offset[q]];
+        if ((tap.weight[q] != 0) == used && index < 0) {
+          index = list.count;
+          list.offset[list.count++] = tap.offset[q];
+        }
+      }
+    }
+    if (used) list.used = list.count;
+  }
+  for (int k = 0; k < shape_.synapses; ++k) {
+    const Tap& tap = plan_.taps(set)[k];
+    for (int q = 0; q < 4 && tap.visible; ++q) list.neighbour[4 * k + q] = (*index_of_offset)[tap.offset[q]];
+  }
+  for (int t = 0; t < list.count; ++t) (*index_of_offset)[list.offset[t]] = -1;
 }
 
 template <typename Dtype>
-typename DepthwiseConvolution<Dtype>::TapList DepthwiseConvolution<Dtype>::MakeTapList(int set) const {
-  TapList list;
-  std::vector<int> used, unused;
-  for (int k = 0; k < shape_.synapses; ++k) {
-    const Tap& tap = plan_.taps(set)[k];
-    for (int q = 0; q < 4 && tap.visible; ++q) (tap.weight[q] != 0 ? used : unused).push_back(tap.offset[q]);
-  }
-  const auto sort_unique = [](std::vector<int>* v) {
-    std::sort(v->begin(), v->end());
-    v->erase(std::unique(v->begin(), v->end()), v->end());
-  };
-  sort_unique(&used);
-  sort_unique(&unused);
-  list.offset = used;
-  list.used = static_cast<int>(used.size());
-  std::set_difference(unused.begin(), unused.end(), used.begin(), used.end(), std::back_inserter(list.offset));
-  const auto index = [&](int offset) {
-    const auto middle = list.offset.begin() + list.used;
-    const auto found = std::lower_bound(list.offset.begin(), middle, offset);
-    if (found != middle && *found == offset) return static_cast<int>(found - list.offset.begin());
-    return static_cast<int>(std::lower_bound(middle, list.offset.end(), offset) - list.offset.begin());
-  };
-  for (int k = 0; k < shape_.synapses; ++k) {
-    const Tap& tap = plan_.taps(set)[k];
-    for (int q = 0; q < 4; ++q) list.neighbour.push_back(tap.visible ? index(tap.offset[q]) : -1);
-  }
-  return list;
-}
-
-template <typename Dtype>
-void DepthwiseConvolution<Dtype>::MakeCoefficients(int d, Dtype* coefficients) const {
-  const int set = shape_.set_of(d / shape_.outputs_per_group());
-  const TapList& taps = taps_[set];
-  std::fill_n(coefficients, most_taps_, Dtype(0));
-  for (int k = 0; k < shape_.synapses; ++k) {
-    const Tap& tap = plan_.taps(set)[k];
-    if (!tap.visible) continue;
-    const double w = parameters_.weight[static_cast<size_t>(d) * shape_.synapses + k];
-    for (int q = 0; q < 4; ++q) {
-      if (tap.weight[q] != 0) coefficients[taps.neighbour[4 * k + q]] += static_cast<Dtype>(w * tap.weight[q]);
+const Dtype* DepthwiseConvolution<Dtype>::MakeCoefficients() const {
+  Dtype* coefficients =
+      Workspace::Zeroed(&Workspace::OfThisThread().coefficients, static_cast<size_t>(shape_.outputs) * most_taps_);
+  for (int d = 0; d < shape_.outputs; ++d) {
+    const int set = shape_.set_of(d / shape_.outputs_per_group());
+    Dtype* of_output = coefficients + static_cast<size_t>(d) * most_taps_;
+    for (int k = 0; k < shape_.synapses; ++k) {
+      const Tap& tap = plan_.taps(set)[k];
+      if (!tap.visible) continue;
+      const double w = parameters_.weight[static_cast<size_t>(d) * shape_.synapses + k];
+      for (int q = 0; q < 4; ++q) {
+        if (tap.weight[q] != 0) of_output[taps_[set].neighbour[4 * k + q]] += static_cast<Dtype>(w * tap.weight[q]);
+      }
     }
   }
+  return coefficients;
 }
 
 template <typename Dtype>
 void DepthwiseConvolution<Dtype>::Forward(const Dtype* input, Dtype* output) const {
   const int C = shape_.channels, multiplier = shape_.outputs_per_group();
   const int in_size = shape_.geometry.in_size(), out_size = shape_.geometry.out_size();
-  Dtype* coefficients =
-      Workspace::OfThisThread().coefficients.AtLeast(static_cast<size_t>(shape_.outputs) * most_taps_);
-  for (int d = 0; d < shape_.outputs; ++d) MakeCoefficients(d, coefficients + static_cast<size_t>(d) * most_taps_);
+  const Dtype* coefficients = MakeCoefficients();
   const int planes = shape_.images * C;
   const double plane_work = static_cast<double>(multiplier) * out_size * std::max(1, most_taps_);
   const int run = static_cast<int>(std::max(1.0, std::min(planes / 64.0, kTaskWork / plane_work)));
+  const Grid grid = {whole_plane_.rows, whole_plane_.columns, slab_.pitch};
   ParallelFor(DivideUp(planes, run), [&](int task) {
-    Dtype* slab = Workspace::OfThisThread().slab.AtLeast(plan_.slab_size());
+    Dtype* slab = Workspace::Zeroed(&Workspace::OfThisThread().slab, plan_.slab_size());
     for (int p = task * run; p < std::min(planes, (task + 1) * run); ++p) {
-      const int n = p / C, c = p % C, set = shape_.set_of(c);
-      const TapList& taps = taps_[set];
-      SpreadSlab(plan_.Slab(set, whole_plane_), input + static_cast<size_t>(p) * in_size, slab);
+      const int n = p / C, c = p % C;
+      const TapList& taps = taps_[shape_.set_of(c)];
+      RefillSlab(slab_, input + static_cast<size_t>(p) * in_size, slab);
       for (int d = c * multiplier; d < (c + 1) * multiplier; ++d) {
-        SumTaps<Dtype>({whole_plane_.rows, whole_plane_.columns, plan_.pitch(set)}, taps.used, taps.offset.data(),
-                       coefficients + static_cast<size_t>(d) * most_taps_, slab,
+        SumTaps<Dtype>(grid, taps.used, taps.offset, coefficients + static_cast<size_t>(d) * most_taps_, slab,
                        parameters_.bias ? parameters_.bias[d] : Dtype(0),
                        output + n * shape_.output_step() + static_cast<size_t>(d) * out_size);
       }
@@ -127,9 +140,7 @@ void DepthwiseConvolution<Dtype>::Backward(const Dtype* input, const Dtype* outp
                                            const ActiveConvolutionGradients<Dtype>& gradients) const {
   const bool parameters = gradients.weight || gradients.positions();
   if (!gradients.input && !parameters) return;
-  Dtype* coefficients =
-      Workspace::OfThisThread().coefficients.AtLeast(static_cast<size_t>(shape_.outputs) * most_taps_);
-  for (int d = 0; d < shape_.outputs; ++d) MakeCoefficients(d, coefficients + static_cast<size_t>(d) * most_taps_);
+  const Dtype* coefficients = MakeCoefficients();
   const int blocks = DivideUp(shape_.channels, kBlockChannels);
   const int chunks = std::min({shape_.images, kMostChunks, DivideUp(kTasks, blocks)});
   const size_t chunk_size = static_cast<size_t>(shape_.outputs) * most_taps_;
@@ -144,14 +155,13 @@ void DepthwiseConvolution<Dtype>::Backward(const Dtype* input, const Dtype* outp
   if (parameters) AddParameterGradients(chunks, tap_gradients.data(), gradients);
 }
 
-// The output gradient with a border as wide as the taps reach; columns of one row's border on the right
-// are the next row's on the left.
+// The output gradient with a border as wide as the taps reach; a row's border on the right is the next
+// row's on the left.
 template <typename Dtype>
-SlabShape DepthwiseConvolution<Dtype>::GradientSlab(int set) const {
+SlabShape DepthwiseConvolution<Dtype>::MakeGradientSlab() const {
   const SamplingGeometry& g = shape_.geometry;
-  const SlabShape slab = plan_.Slab(set, whole_plane_);
-  const int border_h = DivideUp(slab.rows, g.stride_h) - g.out_height;
-  const int border_w = DivideUp(slab.columns, g.stride_w) - g.out_width;
+  const int border_h = DivideUp(slab_.rows, g.stride_h) - g.out_height;
+  const int border_w = DivideUp(slab_.columns, g.stride_w) - g.out_width;
   SlabShape gradient;
   gradient.plane_height = g.out_height;
   gradient.plane_width = g.out_width;
@@ -165,6 +175,37 @@ SlabShape DepthwiseConvolution<Dtype>::GradientSlab(int set) const {
 }
 
 template <typename Dtype>
+std::vector<typename DepthwiseConvolution<Dtype>::Phase> DepthwiseConvolution<Dtype>::MakePhases(
+    const TapList& taps) const {
+  const SamplingGeometry& g = shape_.geometry;
+  // What the slab and the image have in common, in the slab.
+  const int top = std::max(0, -slab_.row), bottom = std::min(g.height - slab_.row, slab_.rows);
+  const int left = std::max(0, -slab_.column), right = std::min(g.width - slab_.column, slab_.columns);
+  const auto first = [](int from, int phase, int stride) {
+    return from + ((phase - from) % stride + stride) % stride;
+  };
+  std::vector<Phase> phases;
+  for (int i = 0; i < g.stride_h * g.stride_w; ++i) {
+    const int row = first(top, i / g.stride_w, g.stride_h), column = first(left, i % g.stride_w, g.stride_w);
+    Phase phase = {slab_.row + row, slab_.column + column, DivideUp(bottom - row, g.stride_h),
+                   DivideUp(right - column, g.stride_w), {}, {}};
+    if (phase.rows <= 0 || phase.columns <= 0) continue;
+    for (int j = 0; j < shape_.outputs_per_group(); ++j) {
+      for (int t = 0; t < taps.used; ++t) {
+        const int at = taps.offset[t] - i * slab_.phase_size;
+        if (at < 0 || at >= slab_.phase_size) continue;
+        phase.tap.push_back(j * most_taps_ + t);
+        phase.offset.push_back(j * gradient_slab_size_ +
+                               (row / g.stride_h - at / slab_.pitch - gradient_slab_.row) * gradient_slab_.pitch +
+                               column / g.stride_w - at % slab_.pitch - gradient_slab_.column);
+      }
+    }
+    phases.push_back(phase);
+  }
+  return phases;
+}
+
+template <typename Dtype>
 void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begin, int end,
                                                    const Dtype* coefficients, const Dtype* input,
                                                    const Dtype* output_gradient,
@@ -175,32 +216,32 @@ void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begi
   const SamplingGeometry& g = shape_.geometry;
   const int multiplier = shape_.outputs_per_group();
   const size_t output_sums = static_cast<size_t>(most_taps_) * kLanes;
-  Dtype* sums = w.sums.AtLeast(static_cast<size_t>(last - first) * multiplier * output_sums);
-  std::fill_n(sums, static_cast<size_t>(last - first) * multiplier * output_sums, Dtype(0));
-  Dtype* slab = w.slab.AtLeast(plan_.slab_size());
+  Dtype* sums = Workspace::Zeroed(&w.sums, (last - first) * multiplier * output_sums);
+  Dtype* slab = Workspace::Zeroed(&w.slab, plan_.slab_size());
+  Dtype* gradient_slabs = Workspace::Zeroed(&w.gradient_slabs, static_cast<size_t>(multiplier) * gradient_slab_size_);
+  const int inner = -gradient_slab_.row * gradient_slab_.pitch - gradient_slab_.column;
+  const Grid grid = {g.out_height, g.out_width, slab_.pitch};
+  std::vector<std::vector<Phase>> phases;  // of the channels
+  for (int c = first; c < last && gradients.input; ++c) phases.push_back(MakePhases(taps_[shape_.set_of(c)]));
+
   for (int n = begin; n < end; ++n) {
     for (int c = first; c < last; ++c) {
-      const int set = shape_.set_of(c);
-      const TapList& taps = taps_[set];
-      const SlabShape slab_shape = plan_.Slab(set, whole_plane_), gradient_shape = GradientSlab(set);
-      const int gradient_size = gradient_shape.phase_size + kSlabSlack;
-      const int inner = -gradient_shape.row * gradient_shape.pitch - gradient_shape.column;
-      Dtype* gradient_slab = w.gradient_slab.AtLeast(static_cast<size_t>(multiplier) * gradient_size);
+      const TapList& taps = taps_[shape_.set_of(c)];
+      const int taps_wanted = gradients.positions() ? taps.count : taps.used;
       const size_t plane = n * shape_.input_step() + static_cast<size_t>(c) * g.in_size();
-      if (tap_gradients) SpreadSlab(slab_shape, input + plane, slab);
+      if (tap_gradients) RefillSlab(slab_, input + plane, slab);
       for (int j = 0; j < multiplier; ++j) {
         const int d = c * multiplier + j;
-        Dtype* of_output = gradient_slab + static_cast<size_t>(j) * gradient_size;
-        SpreadSlab(gradient_shape, output_gradient + n * shape_.output_step() + static_cast<size_t>(d) * g.out_size(),
-                   of_output);
+        Dtype* of_output = gradient_slabs + static_cast<size_t>(j) * gradient_slab_size_;
+        RefillSlab(gradient_slab_,
+                   output_gradient + n * shape_.output_step() + static_cast<size_t>(d) * g.out_size(), of_output);
         if (!tap_gradients) continue;
-        CorrelateTaps<Dtype>({g.out_height, g.out_width, slab_shape.pitch},
-                             gradients.positions() ? static_cast<int>(taps.offset.size()) : taps.used,
-                             taps.offset.data(), slab, of_output + inner, gradient_shape.pitch,
+        CorrelateTaps<Dtype>(grid, taps_wanted, taps.offset, slab, of_output + inner, gradient_slab_.pitch,
                              sums + (d - first * multiplier) * output_sums);
       }
       if (gradients.input) {
-        InputGradient(slab_shape, c, coefficients, gradient_slab, gradient_size, gradients.input + plane);
+        InputGradient(phases[c - first], coefficients + static_cast<size_t>(c) * multiplier * most_taps_,
+                      gradient_slabs, gradients.input + plane);
       }
     }
   }
@@ -212,55 +253,29 @@ void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begi
   }
 }
 
-// The taps of each phase of the input, mirrored, run over the output gradient; all outputs of the channel
-// as one long list of taps. Written is what the slab and the image have in common, the rest is 0.
+// What no phase covers, because no sample sees it, is 0.
 template <typename Dtype>
-void DepthwiseConvolution<Dtype>::InputGradient(const SlabShape& slab, int channel, const Dtype* coefficients,
-                                                const Dtype* gradient_slab, int gradient_slab_size,
-                                                Dtype* plane_gradient) const {
+void DepthwiseConvolution<Dtype>::InputGradient(const std::vector<Phase>& phases, const Dtype* coefficients,
+                                                const Dtype* gradient_slabs, Dtype* plane_gradient) const {
+  constexpr int kMostOnStack = 64;
   Workspace& w = Workspace::OfThisThread();
   const SamplingGeometry& g = shape_.geometry;
-  const int set = shape_.set_of(channel), multiplier = shape_.outputs_per_group();
-  const TapList& taps = taps_[set];
-  const SlabShape gradient = GradientSlab(set);
-  const int top = std::max(0, slab.row), bottom = std::min(g.height, slab.row + slab.rows);
-  const int left = std::max(0, slab.column), right = std::min(g.width, slab.column + slab.columns);
-  const bool direct = g.stride_h == 1 && g.stride_w == 1 && left == 0 && right == g.width;
-  if (!direct || top > 0 || bottom < g.height) std::fill_n(plane_gradient, g.in_size(), Dtype(0));
-  for (int phase_h = 0; phase_h < g.stride_h; ++phase_h) {
-    for (int phase_w = 0; phase_w < g.stride_w; ++phase_w) {
-      // First row and column of the slab that are in the image and in the phase.
-      const auto first = [](int from, int phase, int stride) {
-        return from + ((phase - from) % stride + stride) % stride;
-      };
-      const int row = first(top - slab.row, phase_h, g.stride_h);
-      const int column = first(left - slab.column, phase_w, g.stride_w);
-      const int rows = DivideUp(bottom - slab.row - row, g.stride_h);
-      const int columns = DivideUp(right - slab.column - column, g.stride_w);
-      if (rows <= 0 || columns <= 0) continue;
-      const int from = (phase_h * g.stride_w + phase_w) * slab.phase_size;
-      w.offsets.clear();
-      w.phase_coefficients.clear();
-      for (int j = 0; j < multiplier; ++j) {
-        const Dtype* of_output = coefficients + (static_cast<size_t>(channel) * multiplier + j) * most_taps_;
-        for (int t = 0; t < taps.used; ++t) {
-          const int in_phase = taps.offset[t] - from;
-          if (in_phase < 0 || in_phase >= slab.phase_size) continue;
-          w.offsets.push_back(j * gradient_slab_size +
-                              (row / g.stride_h - in_phase / slab.pitch - gradient.row) * gradient.pitch +
-                              column / g.stride_w - in_phase % slab.pitch - gradient.column);
-          w.phase_coefficients.push_back(of_output[t]);
-        }
-      }
-      Dtype* out = direct ? plane_gradient + top * g.width
-                          : w.phase.AtLeast(static_cast<size_t>(rows) * columns);
-      SumTaps<Dtype>({rows, columns, gradient.pitch}, static_cast<int>(w.offsets.size()), w.offsets.data(),
-                     w.phase_coefficients.data(), gradient_slab, Dtype(0), out);
-      if (direct) continue;
-      for (int i = 0; i < rows; ++i) {
-        Dtype* to = plane_gradient + static_cast<size_t>(slab.row + row + i * g.stride_h) * g.width + slab.column + column;
-        for (int l = 0; l < columns; ++l) to[l * g.stride_w] = out[i * columns + l];
-      }
+  const bool direct = phases.size() == 1 && phases[0].columns == g.width && g.stride_h == 1;
+  if (!direct || phases[0].rows != g.height) std::fill_n(plane_gradient, g.in_size(), Dtype(0));
+  for (const Phase& phase : phases) {
+    const int taps = static_cast<int>(phase.tap.size());
+    Dtype on_stack[kMostOnStack];
+    std::vector<Dtype> on_heap(taps > kMostOnStack ? taps : 0);
+    Dtype* of_phase = taps > kMostOnStack ? on_heap.data() : on_stack;
+    for (int t = 0; t < taps; ++t) of_phase[t] = coefficients[phase.tap[t]];
+    Dtype* out = direct ? plane_gradient + phase.row * g.width
+                        : w.phase.AtLeast(static_cast<size_t>(phase.rows) * phase.columns);
+    SumTaps<Dtype>({phase.rows, phase.columns, gradient_slab_.pitch}, taps, phase.offset.data(), of_phase,
+                   gradient_slabs, Dtype(0), out);
+    if (direct) continue;
+    for (int i = 0; i < phase.rows; ++i) {
+      Dtype* to = plane_gradient + static_cast<size_t>(phase.row + i * g.stride_h) * g.width + phase.column;
+      for (int l = 0; l < phase.columns; ++l) to[l * g.stride_w] = out[i * phase.columns + l];
     }
   }
 }

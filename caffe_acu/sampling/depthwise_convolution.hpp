@@ -31,30 +31,43 @@ class DepthwiseConvolution {
 
  private:
   struct Workspace;
-  // The distinct lattice taps of a position set, those with an influence on the output first.
+  // The part of an input plane that has the same remainders, and the taps that reach it, mirrored: their
+  // offsets in the slab of the output gradient, and which taps they are. Several outputs of a channel
+  // follow each other.
+  struct Phase {
+    int row, column;    // of the first value in the image
+    int rows, columns;
+    std::vector<int> offset, tap;
+  };
+  // The distinct lattice taps of a position set.
   struct TapList {
-    std::vector<int> offset;     // in the slab
-    int used;                    // how many have an influence
-    std::vector<int> neighbour;  // (synapses, 4): indices of the taps; -1 for what is not visible
+    int used = 0, count = 0;  // the first `used` of them have an influence on the output
+    int* offset;              // (count), in the slab
+    int* neighbour;           // (synapses, 4): indices of the taps, undefined for what is not visible
   };
 
-  TapList MakeTapList(int set) const;
-  // Coefficients of output d on its set's taps: (used).
-  void MakeCoefficients(int d, Dtype* coefficients) const;
+  void ListTaps(int set, std::vector<int>* index_of_offset);
+  std::vector<Phase> MakePhases(const TapList& taps) const;
+  SlabShape MakeGradientSlab() const;
+  // Coefficients (outputs, most_taps_) of the outputs on their sets' taps.
+  const Dtype* MakeCoefficients() const;
   void BackwardChannels(int first, int last, int begin, int end, const Dtype* coefficients, const Dtype* input,
                         const Dtype* output_gradient, const ActiveConvolutionGradients<Dtype>& gradients,
                         double* tap_gradients) const;
-  void InputGradient(const SlabShape& slab, int channel, const Dtype* coefficients, const Dtype* gradient_slab,
-                     int gradient_slab_size, Dtype* plane_gradient) const;
+  void InputGradient(const std::vector<Phase>& phases, const Dtype* coefficients, const Dtype* gradient_slabs,
+                     Dtype* plane_gradient) const;
   void AddParameterGradients(int chunks, const double* tap_gradients,
                              const ActiveConvolutionGradients<Dtype>& gradients) const;
-  SlabShape GradientSlab(int set) const;
 
   const ActiveConvolutionShape shape_;
   const ActiveConvolutionParameters<Dtype> parameters_;
   const OutputPart whole_plane_;
   const SamplingPlan plan_;
+  const SlabShape slab_;           // of a plane, for all sets
+  const SlabShape gradient_slab_;  // of a plane of the output gradient
+  const int gradient_slab_size_;
   std::vector<TapList> taps_;  // of the sets
+  std::vector<int> tap_offsets_, tap_neighbours_;  // their arrays
   int most_taps_ = 0;
 };
 

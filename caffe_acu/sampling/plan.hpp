@@ -39,10 +39,11 @@ struct OutputPart {
  */
 class SamplingPlan {
  public:
-  /// x and y (sets, synapses). Parts will have at most `most_rows` x `most_columns` outputs.
+  /// x and y (sets, synapses). Parts will have at most `most_rows` x `most_columns` outputs. With
+  /// `one_box`, slabs of all sets have the same shape, as large as the largest needs.
   template <typename Dtype>
   SamplingPlan(const SamplingGeometry& geometry, int sets, int synapses, const Dtype* x, const Dtype* y,
-               int most_rows, int most_columns);
+               int most_rows, int most_columns, bool one_box = false);
 
   int synapses() const { return synapses_; }
   const SamplingGeometry& geometry() const { return geometry_; }
@@ -59,8 +60,12 @@ class SamplingPlan {
  private:
   // The box around the displacements of a set: Q11 of the first to Q22 of the last, in input pixels.
   struct Box {
-    int top, left, rows, columns;
+    int top, left, bottom, right;
     int pitch, phase_size;
+
+    bool empty() const { return top > bottom; }
+    int rows() const { return bottom - top + 1; }
+    int columns() const { return right - left + 1; }
   };
 
   SamplingGeometry geometry_;

@@ -51,6 +51,24 @@ CAFFE_ACU_INLINE Inside InsideOf(int first, int count, int size) {
   return {begin, std::max(begin, std::min(count, size - first))};
 }
 
+// The part of a row that lies in a phase and on the image; returns its begin and end in the phase.
+CAFFE_ACU_INLINE Inside InPhase(const SlabShape& s, const Inside& columns, int phase) {
+  const int begin = (std::max(0, columns.begin - phase) + s.stride_w - 1) / s.stride_w;
+  return {begin, std::max(begin, (columns.end - phase + s.stride_w - 1) / s.stride_w)};
+}
+
+template <typename T>
+CAFFE_ACU_INLINE void CopyPhase(const SlabShape& s, const T* in, const Inside& part, T* out) {
+  if (s.stride_w == 1) {
+    CopyRow(in + part.begin, part.end - part.begin, out + part.begin);
+  } else if (s.stride_w == 2) {  // a constant that the compiler turns into shuffles
+#pragma omp simd
+    for (int j = part.begin; j < part.end; ++j) out[j] = in[2 * j];
+  } else {
+    for (int j = part.begin; j < part.end; ++j) out[j] = in[s.stride_w * j];
+  }
+}
+
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* slab) {
   const Inside rows = InsideOf(s.row, s.rows, s.plane_height);
@@ -58,8 +76,7 @@ CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* sl
   for (int i = 0; i < s.rows; ++i) {
     T* out = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
     const T* in = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
-    const bool inside = i >= rows.begin && i < rows.end;
-    if (!inside) {
+    if (i < rows.begin || i >= rows.end) {
       for (int phase = 0; phase < s.stride_w; ++phase) ZeroRow<false>(s.pitch, out + phase * s.phase_size);
     } else if (s.stride_w == 1 && s.stride_h == 1) {
       ZeroRow<true>(columns.begin, out);
@@ -67,20 +84,28 @@ CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* sl
       ZeroRow<true>(s.pitch - columns.end, out + columns.end);
     } else {
       for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
-        const int begin = (std::max(0, columns.begin - phase) + s.stride_w - 1) / s.stride_w;
-        const int end = std::max(begin, (columns.end - phase + s.stride_w - 1) / s.stride_w);
-        ZeroRow<false>(begin, out);
-        const T* from = in + phase;
-        if (s.stride_w == 1) {
-          CopyRow(from + begin, end - begin, out + begin);
-        } else if (s.stride_w == 2) {  // a constant that the compiler turns into shuffles
-#pragma omp simd
-          for (int j = begin; j < end; ++j) out[j] = from[2 * j];
-        } else {
-          for (int j = begin; j < end; ++j) out[j] = from[s.stride_w * j];
-        }
-        ZeroRow<false>(s.pitch - end, out + end);
+        const Inside part = InPhase(s, columns, phase);
+        ZeroRow<false>(part.begin, out);
+        CopyPhase(s, in + phase, part, out);
+        ZeroRow<false>(s.pitch - part.end, out + part.end);
       }
+    }
+  }
+}
+
+template <typename Level, typename T>
+CAFFE_ACU_INLINE void RefillSlabKernel(const SlabShape& s, const T* plane, T* slab) {
+  const Inside rows = InsideOf(s.row, s.rows, s.plane_height);
+  const Inside columns = InsideOf(s.column, s.columns, s.plane_width);
+  for (int i = rows.begin; i < rows.end; ++i) {
+    const T* in = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
+    if (s.stride_w == 1 && s.stride_h == 1) {
+      CopyRow(in + columns.begin, columns.end - columns.begin, slab + i * s.pitch + columns.begin);
+      continue;
+    }
+    T* out = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+    for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
+      CopyPhase(s, in + phase, InPhase(s, columns, phase), out);
     }
   }
 }
@@ -97,9 +122,8 @@ CAFFE_ACU_INLINE void GatherSlabKernel(const SlabShape& s, const T* slab, T* pla
       continue;
     }
     for (int phase = 0; phase < s.stride_w; ++phase, in += s.phase_size) {
-      const int begin = (std::max(0, columns.begin - phase) + s.stride_w - 1) / s.stride_w;
-      const int end = (columns.end - phase + s.stride_w - 1) / s.stride_w;
-      for (int j = begin; j < end; ++j) out[phase + s.stride_w * j] += in[j];
+      const Inside part = InPhase(s, columns, phase);
+      for (int j = part.begin; j < part.end; ++j) out[phase + s.stride_w * j] += in[j];
     }
   }
 }
@@ -292,6 +316,7 @@ CAFFE_ACU_INLINE void BackwardTapsKernel(const Grid& grid, int K, const Tap* tap
 
 #define CAFFE_ACU_SLABS(T)                                                                                        \
   CAFFE_ACU_MULTIARCH(T, SpreadSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))    \
+  CAFFE_ACU_MULTIARCH(T, RefillSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))    \
   CAFFE_ACU_MULTIARCH(T, GatherSlab, (const SlabShape& shape, const T* slab, T* plane), (shape, slab, plane))    \
   CAFFE_ACU_MULTIARCH(T, SampleTaps,                                                                              \
                       (const Grid& grid, int K, const Tap* taps, const T* slab, T* rows, int row_pitch),          \

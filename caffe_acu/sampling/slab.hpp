@@ -24,6 +24,10 @@ struct SlabShape {
 template <typename T>
 void SpreadSlab(const SlabShape& shape, const T* plane, T* slab);
 
+/// The same for a slab in which what lies outside of the plane is 0 already.
+template <typename T>
+void RefillSlab(const SlabShape& shape, const T* plane, T* slab);
+
 /// plane += slab, the transpose of SpreadSlab.
 template <typename T>
 void GatherSlab(const SlabShape& shape, const T* slab, T* plane);
