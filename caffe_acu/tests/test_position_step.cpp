@@ -50,6 +50,7 @@ class PositionStepTest : public CPUDeviceTest<double> {
     return solver;
   }
   // Fills the inputs with images number `first`, `first` + 1, ...
+  void ExpectRecovery(int groups, const Values& dx, const Values& dy);
   static void SetData(const SolverPtr& solver, int first) {
     for (const char* name : {"x", "t"}) {
       Blob<double>* blob = solver->net()->blob_by_name(name).get();
@@ -341,14 +342,19 @@ TEST_F(PositionStepTest, OtherLayersAreUntouched) {
   ExpectNear(Data(Param(acu, 0)), Data(Param(convolution, 0)), 1e-10);
 }
 
-// Data made by an ACU with hidden positions; a student that starts on the lattice finds them.
-TEST_F(PositionStepTest, AStudentRecoversTheTeachersPositions) {
+// Data made by an active convolution with hidden positions; a student that starts on the lattice finds them.
+// Each group has 2 channels, 8 outputs and a shape of its own; dx and dy (groups, 9): hidden displacements.
+void PositionStepTest::ExpectRecovery(int groups, const Values& dx, const Values& dy) {
+  const int channels = 2 * groups, outputs = 8 * groups;
+  const std::string type = groups == 1 ? "ACU" : "GroupedACU";
   const std::string net_text =
-      "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 8 dim: 2 dim: 12 dim: 12 } } } "
-      "layer { name: 't' type: 'Input' top: 't' input_param { shape { dim: 8 dim: 8 dim: 12 dim: 12 } } } "
-      "layer { name: 'acu' type: 'ACU' bottom: 'x' top: 'y' param { } param { } param { lr_mult: 10 decay_mult: 0 } "
-      "param { lr_mult: 10 decay_mult: 0 } convolution_param { num_output: 8 kernel_size: 3 pad: 1 "
-      "weight_filler { type: 'msra' } } acu_param { warmup_iter: 200 } } "
+      "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 8 dim: " + std::to_string(channels) +
+      " dim: 12 dim: 12 } } } layer { name: 't' type: 'Input' top: 't' input_param { shape { dim: 8 dim: " +
+      std::to_string(outputs) + " dim: 12 dim: 12 } } } "
+      "layer { name: 'acu' type: '" + type + "' bottom: 'x' top: 'y' param { } param { } param { lr_mult: 10 decay_mult: 0 } "
+      "param { lr_mult: 10 decay_mult: 0 } convolution_param { num_output: " +
+      std::to_string(outputs) + " group: " + std::to_string(groups) +
+      " kernel_size: 3 pad: 1 weight_filler { type: 'msra' } } acu_param { warmup_iter: 200 } } "
       "layer { name: 'loss' type: 'EuclideanLoss' bottom: 'y' bottom: 't' } ";
   SolverParameter param;
   CHECK(google::protobuf::TextFormat::ParseFromString(
@@ -356,17 +362,15 @@ TEST_F(PositionStepTest, AStudentRecoversTheTeachersPositions) {
       "max_iter: 2500 display: 0 random_seed: 11 snapshot_prefix: '" + folder_ + "/s' train_net_param { " + net_text + "}",
       &param));
   SolverPtr student(SolverRegistry<double>::CreateSolver(param));
-  // Hidden displacements of up to 0.8 pixels; smooth images, since between white-noise pixels a
-  // synapse has no gradient to follow.
-  const Values dx = {-0.6, 0.3, 0.5, -0.5, 0, 0.6, -0.4, 0.35, 0.5}, dy = {-0.5, -0.6, -0.45, 0.4, 0, -0.4, 0.55, 0.6, 0.5};
   Net<double> teacher(param.train_net_param());
   FillGaussian(teacher.layer_by_name("acu")->blobs()[0].get(), 5);
-  for (int k = 0; k < 9; ++k) {
-    teacher.layer_by_name("acu")->blobs()[2]->mutable_cpu_data()[k] += dx[k];
-    teacher.layer_by_name("acu")->blobs()[3]->mutable_cpu_data()[k] += dy[k];
+  for (size_t i = 0; i < dx.size(); ++i) {
+    teacher.layer_by_name("acu")->blobs()[2]->mutable_cpu_data()[i] += dx[i];
+    teacher.layer_by_name("acu")->blobs()[3]->mutable_cpu_data()[i] += dy[i];
   }
+  // Smooth images, since between white-noise pixels a synapse has no gradient to follow.
   const auto draw = [&](int seed) {
-    Blob<double> noise(8, 2, 14, 14);
+    Blob<double> noise(8, channels, 14, 14);
     FillGaussian(&noise, seed);
     Blob<double>* x = student->net()->blob_by_name("x").get();
     for (int i = 0; i < x->count(); ++i) {
@@ -385,10 +389,33 @@ TEST_F(PositionStepTest, AStudentRecoversTheTeachersPositions) {
     draw(i);
     student->Step(1);
   }
-  for (int k = 0; k < 9; ++k) {
-    EXPECT_NEAR(Param(student, 2)->cpu_data()[k], start_[k] + dx[k], 0.05) << k;
-    EXPECT_NEAR(Param(student, 3)->cpu_data()[k], start_[k + 9] + dy[k], 0.05) << k;
+  for (size_t i = 0; i < dx.size(); ++i) {
+    EXPECT_NEAR(Param(student, 2)->cpu_data()[i], start_[i % 9] + dx[i], 0.05) << i;
+    EXPECT_NEAR(Param(student, 3)->cpu_data()[i], start_[i % 9 + 9] + dy[i], 0.05) << i;
   }
+}
+
+namespace {
+
+// Up to 0.8 pixels from the lattice.
+const std::vector<double> kHiddenX = {-0.6, 0.3, 0.5, -0.5, 0, 0.6, -0.4, 0.35, 0.5};
+const std::vector<double> kHiddenY = {-0.5, -0.6, -0.45, 0.4, 0, -0.4, 0.55, 0.6, 0.5};
+
+}  // namespace
+
+TEST_F(PositionStepTest, AStudentRecoversTheTeachersPositions) { ExpectRecovery(1, kHiddenX, kHiddenY); }
+
+// Each group has a shape of its own: the second's is the first's with x and y swapped. (On these images
+// 0.35 would be a trap for synapse 7: bilinear interpolation makes local minima.)
+TEST_F(PositionStepTest, AStudentRecoversADifferentShapeForEachGroup) {
+  Values dx = kHiddenX, dy = kHiddenY;
+  dx[7] = -0.35;
+  for (int k = 0; k < 9; ++k) {
+    const int swapped = k % 3 * 3 + k / 3;
+    dx.push_back(dy[swapped]);
+    dy.push_back(dx[swapped]);
+  }
+  ExpectRecovery(2, dx, dy);
 }
 
 }  // namespace caffe
