@@ -144,6 +144,19 @@ struct TapAddress {
   T a, b, rest_a, rest_b;
 };
 
+// x + t (y - x): additions and multiplications have units of their own, which this uses evenly.
+template <typename V, typename T>
+CAFFE_ACU_INLINE V Between(V x, V y, T t) {
+  return x + t * (y - x);
+}
+
+// Equation 6 between two neighbours in a row; with kA = false the left one alone.
+template <typename T, bool kA>
+CAFFE_ACU_INLINE typename RowLanes<T>::V Across(const TapAddress<T>& at, const T* p) {
+  typedef RowLanes<T> L;
+  return kA ? Between(L::Load(p), L::Load(p + at.right), at.a) : L::Load(p);
+}
+
 // How many of a strip's lanes are to be stored: up to the end of the grid, since a row comes after the one
 // whose vector writes over its beginning.
 template <typename T>
@@ -156,34 +169,55 @@ CAFFE_ACU_INLINE void StoreInGrid(T* out, typename RowLanes<T>::V v, int left) {
   }
 }
 
-// Equation 6 between two neighbours in a row; with kA = false the left one alone.
-template <typename T, bool kA>
-CAFFE_ACU_INLINE typename RowLanes<T>::V Across(const TapAddress<T>& at, const T* p) {
+// kStrips strips side by side, from column c. kA, kB: whether the fractions a and b are not 0. kWhole: the
+// rows of the grid are whole vectors.
+template <typename T, bool kA, bool kB, int kStrips, bool kWhole>
+CAFFE_ACU_INLINE void SampleColumns(const Grid& grid, const TapAddress<T>& at, int c, const T* p, T* out) {
   typedef RowLanes<T> L;
-  return kA ? at.rest_a * L::Load(p) + at.a * L::Load(p + at.right) : L::Load(p);
-}
-
-// kA, kB: whether the fractions a and b are not 0. Strips from right to left: a vector may write over the
-// beginning of the next row, whose strip comes afterwards.
-template <typename T, bool kA, bool kB>
-CAFFE_ACU_INLINE void SampleStrips(const Grid& grid, const TapAddress<T>& at, const T* slab, T* out) {
-  typedef RowLanes<T> L;
-  for (int c = (grid.columns - 1) / L::kCount * L::kCount; c >= 0; c -= L::kCount) {
-    const T* p = slab + c;
-    int left = grid.rows * grid.columns - c;
-    typename L::V upper = Across<T, kA>(at, p);
-    for (int r = 0; r < grid.rows; ++r, p += grid.pitch, left -= grid.columns) {
-      T* to = out + r * grid.columns + c;
+  int left = grid.rows * grid.columns - c;
+  typename L::V upper[kStrips];
+#pragma GCC unroll 4
+  for (int s = 0; s < kStrips; ++s) upper[s] = Across<T, kA>(at, p + s * L::kCount);
+  for (int r = 0; r < grid.rows; ++r, p += grid.pitch, out += grid.columns, left -= grid.columns) {
+#pragma GCC unroll 4
+    for (int s = 0; s < kStrips; ++s) {
+      const T* q = p + s * L::kCount;
+      typename L::V value;
       if (!kB) {
-        StoreInGrid(to, Across<T, kA>(at, p), left);
+        value = Across<T, kA>(at, q);
       } else if (at.rows_follow) {
-        const typename L::V lower = Across<T, kA>(at, p + grid.pitch);
-        StoreInGrid<T>(to, at.rest_b * upper + at.b * lower, left);
-        upper = lower;
+        const typename L::V lower = Across<T, kA>(at, q + grid.pitch);
+        value = Between(upper[s], lower, at.b);
+        upper[s] = lower;
       } else {
-        StoreInGrid<T>(to, at.rest_b * Across<T, kA>(at, p) + at.b * Across<T, kA>(at, p + at.down), left);
+        value = Between(Across<T, kA>(at, q), Across<T, kA>(at, q + at.down), at.b);
+      }
+      if (kWhole) {
+        L::Store(out + s * L::kCount, value);
+      } else {
+        StoreInGrid(out, value, left);
       }
     }
+  }
+}
+
+template <typename T, bool kA, bool kB>
+CAFFE_ACU_INLINE void SampleStrips(const Grid& grid, const TapAddress<T>& at, const T* slab, T* out) {
+  constexpr int kLanes = RowLanes<T>::kCount;
+  if (grid.columns % kLanes == 0) {
+    int c = 0;
+    for (; c + 4 * kLanes <= grid.columns; c += 4 * kLanes) {
+      SampleColumns<T, kA, kB, 4, true>(grid, at, c, slab + c, out + c);
+    }
+    for (; c + 2 * kLanes <= grid.columns; c += 2 * kLanes) {
+      SampleColumns<T, kA, kB, 2, true>(grid, at, c, slab + c, out + c);
+    }
+    if (c < grid.columns) SampleColumns<T, kA, kB, 1, true>(grid, at, c, slab + c, out + c);
+    return;
+  }
+  // From right to left: a vector may write over the beginning of the next row, whose strip comes afterwards.
+  for (int c = (grid.columns - 1) / kLanes * kLanes; c >= 0; c -= kLanes) {
+    SampleColumns<T, kA, kB, 1, false>(grid, at, c, slab + c, out + c);
   }
 }
 
@@ -271,7 +305,7 @@ CAFFE_ACU_INLINE void SumTap(const Grid& grid, const Tap& tap, const T* slab, T*
       vertical += g * down;
       mixed += g * twist;
       if (kSample) {
-        L::Store(g_row, at.rest_b * (at.rest_a * west + at.a * east) + at.b * (at.rest_a * lower_west + at.a * lower_east));
+        L::Store(g_row, Between(Between(west, east, at.a), Between(lower_west, lower_east, at.a), at.b));
       }
       if (at.rows_follow) {
         west = lower_west;
