@@ -26,3 +26,9 @@ file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/*.c
 caffe_acu_add_tests(acu_tests ${ACU_TESTS})
 target_compile_options(acu_tests PRIVATE -Wall -Wextra)
 target_precompile_headers(acu_tests REUSE_FROM caffe_tests)
+# The kernels for lesser processors than this one.
+foreach(level baseline x86-64-v3)
+  add_test(NAME acu_tests_${level}
+    COMMAND acu_tests --gtest_filter=*ACULayerTest*:*AConvFast*:*FastLayers*-*GPU* WORKING_DIRECTORY "${CAFFE_TREE}")
+  set_tests_properties(acu_tests_${level} PROPERTIES ENVIRONMENT CAFFE_ACU_PROCESSOR=${level})
+endforeach()

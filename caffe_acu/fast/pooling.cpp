@@ -68,8 +68,12 @@ void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom, const 
           if (index_top) index_top[at] = static_cast<Dtype>(most_index);
         } else {
           double sum = 0;
-          for (int h = rows.begin; h < rows.end; ++h) {
-            SumRow(columns.end - columns.begin, in + h * width_ + columns.begin, &sum);
+          if (columns.end - columns.begin == width_) {  // neighbours in memory: global pooling
+            SumRow((rows.end - rows.begin) * width_, in + rows.begin * width_, &sum);
+          } else {
+            for (int h = rows.begin; h < rows.end; ++h) {
+              for (int w = columns.begin; w < columns.end; ++w) sum += in[h * width_ + w];
+            }
           }
           y[at] = static_cast<Dtype>(sum / (rows.padded * columns.padded));
         }

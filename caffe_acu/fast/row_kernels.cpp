@@ -1,44 +1,68 @@
 #include "caffe_acu/fast/row_kernels.hpp"
 
-#include "caffe_acu/util/multiarch.hpp"
+#include "caffe_acu/util/lanes.hpp"
 
 namespace caffe {
 namespace {
 
-// Plain loops: each is vectorised anew for every level of processors.
+// Sums run in several vectors at once, since each addition has to wait for the one before; everything else
+// is a plain loop, vectorised anew for every level of processors.
+constexpr int kSums = 4;
 
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void SumRowKernel(int n, const T* x, double* sum) {
-  T s = 0;
-#pragma omp simd reduction(+ : s)
-  for (int i = 0; i < n; ++i) s += x[i];
-  *sum += s;
+  typedef RowLanes<T> L;
+  typename L::V sums[kSums] = {};
+  int i = 0;
+  for (; i + kSums * L::kCount <= n; i += kSums * L::kCount) {
+    for (int v = 0; v < kSums; ++v) sums[v] += L::Load(x + i + v * L::kCount);
+  }
+  T rest = 0;
+  for (; i < n; ++i) rest += x[i];
+  *sum += L::Sum((sums[0] + sums[1]) + (sums[2] + sums[3])) + rest;
 }
 
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void SumSquaresRowKernel(int n, const T* x, T mean, double* sum) {
-  T s = 0;
-#pragma omp simd reduction(+ : s)
-  for (int i = 0; i < n; ++i) s += (x[i] - mean) * (x[i] - mean);
-  *sum += s;
+  typedef RowLanes<T> L;
+  typename L::V sums[kSums] = {};
+  int i = 0;
+  for (; i + kSums * L::kCount <= n; i += kSums * L::kCount) {
+    for (int v = 0; v < kSums; ++v) {
+      const typename L::V distance = L::Load(x + i + v * L::kCount) - mean;
+      sums[v] += distance * distance;
+    }
+  }
+  T rest = 0;
+  for (; i < n; ++i) rest += (x[i] - mean) * (x[i] - mean);
+  *sum += L::Sum((sums[0] + sums[1]) + (sums[2] + sums[3])) + rest;
+}
+
+template <typename Level, typename T>
+CAFFE_ACU_INLINE void SumGradientRowKernel(int n, const T* g, const T* x, double sums[2]) {
+  typedef RowLanes<T> L;
+  typename L::V sum[kSums] = {}, product[kSums] = {};
+  int i = 0;
+  for (; i + kSums * L::kCount <= n; i += kSums * L::kCount) {
+    for (int v = 0; v < kSums; ++v) {
+      const typename L::V value = L::Load(g + i + v * L::kCount);
+      sum[v] += value;
+      product[v] += value * L::Load(x + i + v * L::kCount);
+    }
+  }
+  T rest = 0, product_rest = 0;
+  for (; i < n; ++i) {
+    rest += g[i];
+    product_rest += g[i] * x[i];
+  }
+  sums[0] += L::Sum((sum[0] + sum[1]) + (sum[2] + sum[3])) + rest;
+  sums[1] += L::Sum((product[0] + product[1]) + (product[2] + product[3])) + product_rest;
 }
 
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void NormalizeRowKernel(int n, const T* x, T mean, T factor, T* y, T* copy) {
 #pragma omp simd
   for (int i = 0; i < n; ++i) copy[i] = y[i] = (x[i] - mean) * factor;
-}
-
-template <typename Level, typename T>
-CAFFE_ACU_INLINE void SumGradientRowKernel(int n, const T* g, const T* x, double sums[2]) {
-  T s = 0, sx = 0;
-#pragma omp simd reduction(+ : s, sx)
-  for (int i = 0; i < n; ++i) {
-    s += g[i];
-    sx += g[i] * x[i];
-  }
-  sums[0] += s;
-  sums[1] += sx;
 }
 
 template <typename Level, typename T>

@@ -1,6 +1,6 @@
 #include "caffe_acu/linear/tile_product.hpp"
 
-#include "caffe_acu/util/multiarch.hpp"
+#include "caffe_acu/util/lanes.hpp"
 
 namespace caffe {
 namespace {
@@ -122,14 +122,47 @@ CAFFE_ACU_INLINE void RowProductKernel(int rows, int columns, int depth, const T
   Product<Level, T, kRowPitch>(rows, columns, depth, a, b, b_pitch, c, c_pitch, true);
 }
 
+// A square block in registers: log2(kLanes) rounds of exchanging halves between rows.
+template <typename T>
+CAFFE_ACU_INLINE void TransposeBlock(const T* a, int a_pitch, T* b, int b_pitch) {
+  typedef RowLanes<T> L;
+  constexpr int kLanes = L::kCount;
+  typename L::V rows[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) rows[i] = L::Load(a + static_cast<long>(i) * a_pitch);
+#pragma GCC unroll 3
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    typename L::Mask low, high;  // lanes to take of a pair of rows, numbered through both
+#pragma GCC unroll 8
+    for (int lane = 0; lane < kLanes; ++lane) {
+      low[lane] = lane & half ? lane - half + kLanes : lane;
+      high[lane] = lane & half ? lane + kLanes : lane + half;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kLanes; ++i) {
+      if (i & half) continue;
+      const typename L::V upper = rows[i], lower = rows[i + half];
+      rows[i] = __builtin_shuffle(upper, lower, low);
+      rows[i + half] = __builtin_shuffle(upper, lower, high);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) L::Store(b + static_cast<long>(i) * b_pitch, rows[i]);
+}
+
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void TransposeKernel(int rows, int columns, const T* a, int a_pitch, T* b, int b_pitch) {
-  constexpr int kBlock = 8;
-  for (int row = 0; row < rows; row += kBlock) {
-    const int row_end = row + kBlock < rows ? row + kBlock : rows;
-    for (int column = 0; column < columns; ++column) {
-      T* out = b + static_cast<long>(column) * b_pitch;
-      for (int i = row; i < row_end; ++i) out[i] = a[static_cast<long>(i) * a_pitch + column];
+  constexpr int kLanes = RowLanes<T>::kCount;
+  const int whole_rows = rows / kLanes * kLanes, whole_columns = columns / kLanes * kLanes;
+  for (int row = 0; row < whole_rows; row += kLanes) {
+    for (int column = 0; column < whole_columns; column += kLanes) {
+      TransposeBlock(a + static_cast<long>(row) * a_pitch + column, a_pitch, b + static_cast<long>(column) * b_pitch + row,
+                     b_pitch);
+    }
+  }
+  for (int row = 0; row < rows; ++row) {
+    for (int column = row < whole_rows ? whole_columns : 0; column < columns; ++column) {
+      b[static_cast<long>(column) * b_pitch + row] = a[static_cast<long>(row) * a_pitch + column];
     }
   }
 }

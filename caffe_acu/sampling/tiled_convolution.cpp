@@ -254,6 +254,16 @@ void TiledConvolution<Dtype>::BackwardChannel(int channel, const std::vector<Til
                                               double* position_sums) const {
   Workspace& w = Workspace::OfThisThread();
   const int K = shape_.synapses, set = shape_.set_of(channel);
+  if (plan_.is_identity() && !position_sums) {  // a 1x1 convolution: the samples are the input
+    for (const TilePart& part : tile) {
+      const size_t at = part.image * shape_.input_step() + static_cast<size_t>(channel) * shape_.geometry.in_size() +
+                        part.part.row * shape_.geometry.out_width + part.part.column;
+      Dtype* row = rows + part.at;
+      for (int i = 0; i < part.pixels() && input_gradient; ++i) input_gradient[at + i] += row[i];
+      if (samples) std::copy_n(input + at, part.pixels(), row);
+    }
+    return;
+  }
   Dtype* slab = w.slab.AtLeast(plan_.slab_size());
   Dtype* slab_gradient = w.slab_gradient.AtLeast(plan_.slab_size());
   for (const TilePart& part : tile) {
