@@ -26,7 +26,7 @@ int DivideUp(int n, int d) { return (n + d - 1) / d; }
 template <typename Dtype>
 struct DepthwiseConvolution<Dtype>::Workspace {
   AlignedBuffer<Dtype> slab, gradient_slabs;
-  AlignedBuffer<Dtype> phase;         // of an input gradient
+  AlignedBuffer<Dtype> slab_gradient;
   AlignedBuffer<Dtype> sums;          // of the taps of a block of channels
   AlignedBuffer<Dtype> coefficients;  // of the calling thread
 
@@ -53,6 +53,10 @@ DepthwiseConvolution<Dtype>::DepthwiseConvolution(const ActiveConvolutionShape& 
       slab_(plan_.Slab(0, whole_plane_)),
       gradient_slab_(MakeGradientSlab()),
       gradient_slab_size_(gradient_slab_.phase_size + kSlabSlack),
+      covered_(slab_.row <= 0 && slab_.column <= 0 && slab_.row + slab_.rows >= shape.geometry.height &&
+               slab_.column + slab_.columns >= shape.geometry.width),
+      direct_(shape.geometry.stride_h == 1 && shape.geometry.stride_w == 1 && slab_.column <= 0 &&
+              slab_.column + slab_.columns >= shape.geometry.width),
       taps_(shape.sets),
       tap_offsets_(4 * static_cast<size_t>(shape.sets) * shape.synapses),
       tap_neighbours_(tap_offsets_.size()) {
@@ -168,7 +172,8 @@ SlabShape DepthwiseConvolution<Dtype>::MakeGradientSlab() const {
   gradient.row = -border_h;
   gradient.column = -border_w;
   gradient.rows = g.out_height + 2 * border_h + 1;  // the last one for the last border on the right
-  gradient.columns = gradient.pitch = g.out_width + border_w;
+  gradient.columns = g.out_width + border_w;
+  gradient.pitch = SlabPitch(gradient.columns);
   gradient.stride_h = gradient.stride_w = 1;
   gradient.phase_size = gradient.rows * gradient.pitch;
   return gradient;
@@ -176,31 +181,33 @@ SlabShape DepthwiseConvolution<Dtype>::MakeGradientSlab() const {
 
 template <typename Dtype>
 std::vector<typename DepthwiseConvolution<Dtype>::Phase> DepthwiseConvolution<Dtype>::MakePhases(
-    const TapList& taps) const {
+    int channel, const Dtype* coefficients) const {
   const SamplingGeometry& g = shape_.geometry;
-  // What the slab and the image have in common, in the slab.
-  const int top = std::max(0, -slab_.row), bottom = std::min(g.height - slab_.row, slab_.rows);
-  const int left = std::max(0, -slab_.column), right = std::min(g.width - slab_.column, slab_.columns);
-  const auto first = [](int from, int phase, int stride) {
-    return from + ((phase - from) % stride + stride) % stride;
-  };
-  std::vector<Phase> phases;
-  for (int i = 0; i < g.stride_h * g.stride_w; ++i) {
-    const int row = first(top, i / g.stride_w, g.stride_h), column = first(left, i % g.stride_w, g.stride_w);
-    Phase phase = {slab_.row + row, slab_.column + column, DivideUp(bottom - row, g.stride_h),
-                   DivideUp(right - column, g.stride_w), {}, {}};
-    if (phase.rows <= 0 || phase.columns <= 0) continue;
+  const TapList& taps = taps_[shape_.set_of(channel)];
+  const int top = direct_ ? std::max(0, -slab_.row) : 0, left = direct_ ? -slab_.column : 0;
+  std::vector<Phase> phases(g.stride_h * g.stride_w);
+  for (size_t i = 0; i < phases.size(); ++i) {
+    Phase& phase = phases[i];
+    if (direct_) {
+      phase.begin = (slab_.row + top) * g.width;
+      phase.rows = std::min(g.height - slab_.row, slab_.rows) - top;
+      phase.columns = g.width;
+    } else {
+      phase.begin = static_cast<int>(i) * slab_.phase_size;
+      phase.rows = DivideUp(slab_.rows, g.stride_h);
+      phase.columns = slab_.pitch;
+    }
     for (int j = 0; j < shape_.outputs_per_group(); ++j) {
       for (int t = 0; t < taps.used; ++t) {
-        const int at = taps.offset[t] - i * slab_.phase_size;
+        const int at = taps.offset[t] - static_cast<int>(i) * slab_.phase_size;
         if (at < 0 || at >= slab_.phase_size) continue;
-        phase.tap.push_back(j * most_taps_ + t);
         phase.offset.push_back(j * gradient_slab_size_ +
-                               (row / g.stride_h - at / slab_.pitch - gradient_slab_.row) * gradient_slab_.pitch +
-                               column / g.stride_w - at % slab_.pitch - gradient_slab_.column);
+                               (top - at / slab_.pitch - gradient_slab_.row) * gradient_slab_.pitch + left -
+                               at % slab_.pitch - gradient_slab_.column);
+        phase.coefficient.push_back(
+            coefficients[(static_cast<size_t>(channel) * shape_.outputs_per_group() + j) * most_taps_ + t]);
       }
     }
-    phases.push_back(phase);
   }
   return phases;
 }
@@ -222,7 +229,7 @@ void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begi
   const int inner = -gradient_slab_.row * gradient_slab_.pitch - gradient_slab_.column;
   const Grid grid = {g.out_height, g.out_width, slab_.pitch};
   std::vector<std::vector<Phase>> phases;  // of the channels
-  for (int c = first; c < last && gradients.input; ++c) phases.push_back(MakePhases(taps_[shape_.set_of(c)]));
+  for (int c = first; c < last && gradients.input; ++c) phases.push_back(MakePhases(c, coefficients));
 
   for (int n = begin; n < end; ++n) {
     for (int c = first; c < last; ++c) {
@@ -240,8 +247,7 @@ void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begi
                              sums + (d - first * multiplier) * output_sums);
       }
       if (gradients.input) {
-        InputGradient(phases[c - first], coefficients + static_cast<size_t>(c) * multiplier * most_taps_,
-                      gradient_slabs, gradients.input + plane);
+        InputGradient(phases[c - first], gradient_slabs, gradients.input + plane);
       }
     }
   }
@@ -253,31 +259,18 @@ void DepthwiseConvolution<Dtype>::BackwardChannels(int first, int last, int begi
   }
 }
 
-// What no phase covers, because no sample sees it, is 0.
 template <typename Dtype>
-void DepthwiseConvolution<Dtype>::InputGradient(const std::vector<Phase>& phases, const Dtype* coefficients,
-                                                const Dtype* gradient_slabs, Dtype* plane_gradient) const {
-  constexpr int kMostOnStack = 64;
-  Workspace& w = Workspace::OfThisThread();
-  const SamplingGeometry& g = shape_.geometry;
-  const bool direct = phases.size() == 1 && phases[0].columns == g.width && g.stride_h == 1;
-  if (!direct || phases[0].rows != g.height) std::fill_n(plane_gradient, g.in_size(), Dtype(0));
+void DepthwiseConvolution<Dtype>::InputGradient(const std::vector<Phase>& phases, const Dtype* gradient_slabs,
+                                                Dtype* plane_gradient) const {
+  if (!covered_) std::fill_n(plane_gradient, shape_.geometry.in_size(), Dtype(0));
+  Dtype* slab = direct_ ? nullptr : Workspace::OfThisThread().slab_gradient.AtLeast(plan_.slab_size());
   for (const Phase& phase : phases) {
-    const int taps = static_cast<int>(phase.tap.size());
-    Dtype on_stack[kMostOnStack];
-    std::vector<Dtype> on_heap(taps > kMostOnStack ? taps : 0);
-    Dtype* of_phase = taps > kMostOnStack ? on_heap.data() : on_stack;
-    for (int t = 0; t < taps; ++t) of_phase[t] = coefficients[phase.tap[t]];
-    Dtype* out = direct ? plane_gradient + phase.row * g.width
-                        : w.phase.AtLeast(static_cast<size_t>(phase.rows) * phase.columns);
-    SumTaps<Dtype>({phase.rows, phase.columns, gradient_slab_.pitch}, taps, phase.offset.data(), of_phase,
-                   gradient_slabs, Dtype(0), out);
-    if (direct) continue;
-    for (int i = 0; i < phase.rows; ++i) {
-      Dtype* to = plane_gradient + static_cast<size_t>(phase.row + i * g.stride_h) * g.width + phase.column;
-      for (int l = 0; l < phase.columns; ++l) to[l * g.stride_w] = out[i * phase.columns + l];
-    }
+    if (phase.rows <= 0 || phase.columns <= 0) continue;
+    SumTaps<Dtype>({phase.rows, phase.columns, gradient_slab_.pitch}, static_cast<int>(phase.offset.size()),
+                   phase.offset.data(), phase.coefficient.data(), gradient_slabs, Dtype(0),
+                   direct_ ? plane_gradient + phase.begin : slab + phase.begin);
   }
+  if (!direct_) UnspreadSlab(slab_, slab, plane_gradient);
 }
 
 template <typename Dtype>

@@ -31,13 +31,14 @@ class DepthwiseConvolution {
 
  private:
   struct Workspace;
-  // The part of an input plane that has the same remainders, and the taps that reach it, mirrored: their
-  // offsets in the slab of the output gradient, and which taps they are. Several outputs of a channel
+  // The way back to an input plane, or to the part of its slab that has the same remainders: the taps that
+  // reach it, mirrored, with their offsets in the slab of the output gradient. Several outputs of a channel
   // follow each other.
   struct Phase {
-    int row, column;    // of the first value in the image
+    int begin;  // in the input plane if direct_, else in the slab
     int rows, columns;
-    std::vector<int> offset, tap;
+    std::vector<int> offset;
+    std::vector<Dtype> coefficient;
   };
   // The distinct lattice taps of a position set.
   struct TapList {
@@ -47,15 +48,14 @@ class DepthwiseConvolution {
   };
 
   void ListTaps(int set, std::vector<int>* index_of_offset);
-  std::vector<Phase> MakePhases(const TapList& taps) const;
+  std::vector<Phase> MakePhases(int channel, const Dtype* coefficients) const;
   SlabShape MakeGradientSlab() const;
   // Coefficients (outputs, most_taps_) of the outputs on their sets' taps.
   const Dtype* MakeCoefficients() const;
   void BackwardChannels(int first, int last, int begin, int end, const Dtype* coefficients, const Dtype* input,
                         const Dtype* output_gradient, const ActiveConvolutionGradients<Dtype>& gradients,
                         double* tap_gradients) const;
-  void InputGradient(const std::vector<Phase>& phases, const Dtype* coefficients, const Dtype* gradient_slabs,
-                     Dtype* plane_gradient) const;
+  void InputGradient(const std::vector<Phase>& phases, const Dtype* gradient_slabs, Dtype* plane_gradient) const;
   void AddParameterGradients(int chunks, const double* tap_gradients,
                              const ActiveConvolutionGradients<Dtype>& gradients) const;
 
@@ -66,6 +66,9 @@ class DepthwiseConvolution {
   const SlabShape slab_;           // of a plane, for all sets
   const SlabShape gradient_slab_;  // of a plane of the output gradient
   const int gradient_slab_size_;
+  const bool covered_;  // every input is in the slab
+  // The taps, mirrored, make the input gradient in its own place: no stride, and the slab has whole rows.
+  const bool direct_;
   std::vector<TapList> taps_;  // of the sets
   std::vector<int> tap_offsets_, tap_neighbours_;  // their arrays
   int most_taps_ = 0;

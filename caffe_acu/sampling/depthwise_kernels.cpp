@@ -6,7 +6,26 @@
 namespace caffe {
 namespace {
 
-constexpr int kBlockRows = 8;
+// Rows in registers at once. Additions to one of them wait for each other, so blocks are as equal as can be:
+// 14 rows are 7 and 7, not 8 and 6.
+constexpr int kMostRows = 8;
+
+CAFFE_ACU_INLINE int RowsOfBlock(int rows, int row) {
+  const int blocks = (rows - row + kMostRows - 1) / kMostRows;
+  return (rows - row + blocks - 1) / blocks;
+}
+
+#define CAFFE_ACU_BY_ROWS(count, Function, ...)   \
+  switch (count) {                                \
+    case 8: Function<T, 8>(__VA_ARGS__); break;   \
+    case 7: Function<T, 7>(__VA_ARGS__); break;   \
+    case 6: Function<T, 6>(__VA_ARGS__); break;   \
+    case 5: Function<T, 5>(__VA_ARGS__); break;   \
+    case 4: Function<T, 4>(__VA_ARGS__); break;   \
+    case 3: Function<T, 3>(__VA_ARGS__); break;   \
+    case 2: Function<T, 2>(__VA_ARGS__); break;   \
+    default: Function<T, 1>(__VA_ARGS__); break;  \
+  }
 
 // A vector of the last row may not reach beyond the grid, where other data stands.
 template <typename T>
@@ -47,14 +66,10 @@ CAFFE_ACU_INLINE void SumTapsOfRows(const Grid& grid, int row, int taps, const i
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void SumTapsKernel(const Grid& grid, int taps, const int* offset, const T* coefficient,
                                     const T* slab, T start, T* out) {
-  int row = 0;
-  for (; row + kBlockRows <= grid.rows; row += kBlockRows) {
-    SumTapsOfRows<T, kBlockRows>(grid, row, taps, offset, coefficient, slab, start, out);
+  for (int row = 0, count; row < grid.rows; row += count) {
+    count = RowsOfBlock(grid.rows, row);
+    CAFFE_ACU_BY_ROWS(count, SumTapsOfRows, grid, row, taps, offset, coefficient, slab, start, out)
   }
-  for (; row + 3 <= grid.rows; row += 3) {
-    SumTapsOfRows<T, 3>(grid, row, taps, offset, coefficient, slab, start, out);
-  }
-  for (; row < grid.rows; ++row) SumTapsOfRows<T, 1>(grid, row, taps, offset, coefficient, slab, start, out);
 }
 
 template <typename T, int kRows, bool kMasked>
@@ -97,12 +112,10 @@ CAFFE_ACU_INLINE void CorrelateRows(const Grid& grid, int row, int taps, const i
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void CorrelateTapsKernel(const Grid& grid, int taps, const int* offset, const T* slab,
                                           const T* gradient, int gradient_pitch, T* sums) {
-  int row = 0;
-  for (; row + kBlockRows <= grid.rows; row += kBlockRows) {
-    CorrelateRows<T, kBlockRows>(grid, row, taps, offset, slab, gradient, gradient_pitch, sums);
+  for (int row = 0, count; row < grid.rows; row += count) {
+    count = RowsOfBlock(grid.rows, row);
+    CAFFE_ACU_BY_ROWS(count, CorrelateRows, grid, row, taps, offset, slab, gradient, gradient_pitch, sums)
   }
-  for (; row + 3 <= grid.rows; row += 3) CorrelateRows<T, 3>(grid, row, taps, offset, slab, gradient, gradient_pitch, sums);
-  for (; row < grid.rows; ++row) CorrelateRows<T, 1>(grid, row, taps, offset, slab, gradient, gradient_pitch, sums);
 }
 
 }  // namespace

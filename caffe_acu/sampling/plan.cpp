@@ -57,7 +57,7 @@ SamplingPlan::SamplingPlan(const SamplingGeometry& geometry, int sets, int synap
     Box& box = boxes_[set];
     if (one_box) box = all;
     if (box.empty()) box = {0, 0, 0, 0, 0, 0};
-    box.pitch = DivideUp((most_columns - 1) * g.stride_w + box.columns(), g.stride_w);
+    box.pitch = SlabPitch(DivideUp((most_columns - 1) * g.stride_w + box.columns(), g.stride_w));
     box.phase_size = box.pitch * DivideUp((most_rows - 1) * g.stride_h + box.rows(), g.stride_h);
     const auto index = [&](int row, int column) {
       return ((row % g.stride_h) * g.stride_w + column % g.stride_w) * box.phase_size +

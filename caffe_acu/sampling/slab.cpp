@@ -57,15 +57,49 @@ CAFFE_ACU_INLINE Inside InPhase(const SlabShape& s, const Inside& columns, int p
   return {begin, std::max(begin, (columns.end - phase + s.stride_w - 1) / s.stride_w)};
 }
 
+// Runs of two vectors over begin .. end-1, begin even: the last one, also even, may overlap the one before, so
+// that at most one value is left.
+template <typename L>
+CAFFE_ACU_INLINE int LastRun(int begin, int end) {
+  const int last = (end - 2 * L::kCount) & ~1;
+  return last < begin ? -1 : last;
+}
+template <typename L>
+CAFFE_ACU_INLINE int NextRun(int at, int last) {
+  const int next = at + 2 * L::kCount;
+  return at < last && next > last ? last : next;
+}
+
+// Of a row, whose columns `inside` are on the image, the values of all phases; those of stride 2, the common
+// one, in vectors: pairs of values are taken apart.
 template <typename T>
-CAFFE_ACU_INLINE void CopyPhase(const SlabShape& s, const T* in, const Inside& part, T* out) {
-  if (s.stride_w == 1) {
-    CopyRow(in + part.begin, part.end - part.begin, out + part.begin);
-  } else if (s.stride_w == 2) {  // a constant that the compiler turns into shuffles
-#pragma omp simd
-    for (int j = part.begin; j < part.end; ++j) out[j] = in[2 * j];
-  } else {
-    for (int j = part.begin; j < part.end; ++j) out[j] = in[s.stride_w * j];
+CAFFE_ACU_INLINE void CopyPhases(const SlabShape& s, const T* in, const Inside& inside, T* out) {
+  typedef RowLanes<T> L;
+  if (s.stride_w == 2) {
+    T* odd = out + s.phase_size;
+    typename L::Mask first, second;  // of each pair
+    for (int i = 0; i < L::kCount; ++i) {
+      first[i] = 2 * i;
+      second[i] = 2 * i + 1;
+    }
+    int i = inside.begin;
+    if (i % 2 == 1 && i < inside.end) {
+      odd[i / 2] = in[i];
+      ++i;
+    }
+    const int last = LastRun<L>(i, inside.end);
+    while (i <= last) {
+      const typename L::V left = L::Load(in + i), right = L::Load(in + i + L::kCount);
+      L::Store(out + i / 2, __builtin_shuffle(left, right, first));
+      L::Store(odd + i / 2, __builtin_shuffle(left, right, second));
+      i = NextRun<L>(i, last);
+    }
+    for (; i < inside.end; ++i) (i % 2 ? odd : out)[i / 2] = in[i];
+    return;
+  }
+  for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
+    const Inside part = InPhase(s, inside, phase);
+    for (int j = part.begin; j < part.end; ++j) out[j] = in[phase + s.stride_w * j];
   }
 }
 
@@ -83,15 +117,19 @@ CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* sl
       CopyRow(in + columns.begin, columns.end - columns.begin, out + columns.begin);
       ZeroRow<true>(s.pitch - columns.end, out + columns.end);
     } else {
-      for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
+      for (int phase = 0; phase < s.stride_w; ++phase) {
         const Inside part = InPhase(s, columns, phase);
-        ZeroRow<false>(part.begin, out);
-        CopyPhase(s, in + phase, part, out);
-        ZeroRow<false>(s.pitch - part.end, out + part.end);
+        ZeroRow<false>(part.begin, out + phase * s.phase_size);
+        ZeroRow<false>(s.pitch - part.end, out + phase * s.phase_size + part.end);
       }
+      CopyPhases(s, in, columns, out);
     }
   }
 }
+
+// Planes follow each other, and little is done with each: the processor's own prefetching, which stops at
+// the end of a page, comes too late. Bytes.
+constexpr int kLine = 64, kAhead = 4096;
 
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void RefillSlabKernel(const SlabShape& s, const T* plane, T* slab) {
@@ -99,13 +137,54 @@ CAFFE_ACU_INLINE void RefillSlabKernel(const SlabShape& s, const T* plane, T* sl
   const Inside columns = InsideOf(s.column, s.columns, s.plane_width);
   for (int i = rows.begin; i < rows.end; ++i) {
     const T* in = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
+    for (int c = 0; c < s.plane_width; c += kLine / static_cast<int>(sizeof(T))) {
+      __builtin_prefetch(in + c + kAhead / static_cast<int>(sizeof(T)));
+    }
     if (s.stride_w == 1 && s.stride_h == 1) {
       CopyRow(in + columns.begin, columns.end - columns.begin, slab + i * s.pitch + columns.begin);
       continue;
     }
     T* out = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
-    for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
-      CopyPhase(s, in + phase, InPhase(s, columns, phase), out);
+    CopyPhases(s, in, columns, out);
+  }
+}
+
+// The transpose of CopyPhases; kAdd: onto what stands there.
+template <bool kAdd, typename T>
+CAFFE_ACU_INLINE void AddPhases(const SlabShape& s, const T* in, const Inside& inside, T* out) {
+  typedef RowLanes<T> L;
+  if (s.stride_w == 2) {
+    const T* odd = in + s.phase_size;
+    typename L::Mask left, right;  // halves of a run of pairs
+    for (int i = 0; i < L::kCount; ++i) {
+      left[i] = i / 2 + i % 2 * L::kCount;
+      right[i] = left[i] + L::kCount / 2;
+    }
+    int i = inside.begin;
+    const auto one = [&](int at) {
+      const T value = (at % 2 ? odd : in)[at / 2];
+      out[at] = kAdd ? out[at] + value : value;
+    };
+    if (i % 2 == 1 && i < inside.end) one(i++);
+    // Nothing may be added twice.
+    const int last = kAdd ? i + (inside.end - i) / (2 * L::kCount) * (2 * L::kCount) - 2 * L::kCount
+                          : LastRun<L>(i, inside.end);
+    while (i <= last) {
+      const typename L::V a = L::Load(in + i / 2), b = L::Load(odd + i / 2);
+      const typename L::V low = __builtin_shuffle(a, b, left), high = __builtin_shuffle(a, b, right);
+      T* to = out + i;
+      L::Store(to, kAdd ? L::Load(to) + low : low);
+      L::Store(to + L::kCount, kAdd ? L::Load(to + L::kCount) + high : high);
+      i = NextRun<L>(i, last);
+    }
+    while (i < inside.end) one(i++);
+    return;
+  }
+  for (int phase = 0; phase < s.stride_w; ++phase, in += s.phase_size) {
+    const Inside part = InPhase(s, inside, phase);
+    for (int j = part.begin; j < part.end; ++j) {
+      T* to = out + phase + s.stride_w * j;
+      *to = kAdd ? *to + in[j] : in[j];
     }
   }
 }
@@ -121,10 +200,7 @@ CAFFE_ACU_INLINE void GatherSlabKernel(const SlabShape& s, const T* slab, T* pla
       AddRow(in + columns.begin, columns.end - columns.begin, out + columns.begin);
       continue;
     }
-    for (int phase = 0; phase < s.stride_w; ++phase, in += s.phase_size) {
-      const Inside part = InPhase(s, columns, phase);
-      for (int j = part.begin; j < part.end; ++j) out[phase + s.stride_w * j] += in[j];
-    }
+    AddPhases<true>(s, in, columns, out);
   }
 }
 
@@ -346,11 +422,27 @@ CAFFE_ACU_INLINE void BackwardTapsKernel(const Grid& grid, int K, const Tap* tap
   }
 }
 
+template <typename Level, typename T>
+CAFFE_ACU_INLINE void UnspreadSlabKernel(const SlabShape& s, const T* slab, T* plane) {
+  const Inside rows = InsideOf(s.row, s.rows, s.plane_height);
+  const Inside columns = InsideOf(s.column, s.columns, s.plane_width);
+  for (int i = rows.begin; i < rows.end; ++i) {
+    const T* in = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+    T* out = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
+    if (s.stride_w == 1) {
+      CopyRow(in + columns.begin, columns.end - columns.begin, out + columns.begin);
+    } else {
+      AddPhases<false>(s, in, columns, out);
+    }
+  }
+}
+
 }  // namespace
 
 #define CAFFE_ACU_SLABS(T)                                                                                        \
   CAFFE_ACU_MULTIARCH(T, SpreadSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))    \
   CAFFE_ACU_MULTIARCH(T, RefillSlab, (const SlabShape& shape, const T* plane, T* slab), (shape, plane, slab))    \
+  CAFFE_ACU_MULTIARCH(T, UnspreadSlab, (const SlabShape& shape, const T* slab, T* plane), (shape, slab, plane))  \
   CAFFE_ACU_MULTIARCH(T, GatherSlab, (const SlabShape& shape, const T* slab, T* plane), (shape, slab, plane))    \
   CAFFE_ACU_MULTIARCH(T, SampleTaps,                                                                              \
                       (const Grid& grid, int K, const Tap* taps, const T* slab, T* rows, int row_pitch),          \

@@ -20,6 +20,10 @@ struct SlabShape {
   int pitch, phase_size;
 };
 
+/// The distance of rows for at least this many columns. Short rows get a cache line each, so that no vector
+/// is spread over two.
+inline int SlabPitch(int columns) { return columns < 16 ? 16 : columns; }
+
 /// Fills the slab from the plane; what lies outside of the plane becomes 0.
 template <typename T>
 void SpreadSlab(const SlabShape& shape, const T* plane, T* slab);
@@ -27,6 +31,10 @@ void SpreadSlab(const SlabShape& shape, const T* plane, T* slab);
 /// The same for a slab in which what lies outside of the plane is 0 already.
 template <typename T>
 void RefillSlab(const SlabShape& shape, const T* plane, T* slab);
+
+/// plane = slab where they meet, the way back from SpreadSlab.
+template <typename T>
+void UnspreadSlab(const SlabShape& shape, const T* slab, T* plane);
 
 /// plane += slab, the transpose of SpreadSlab.
 template <typename T>

@@ -32,9 +32,6 @@ Processor Choose() {
 
 }  // namespace
 
-Processor ThisProcessor() {
-  static const Processor processor = Choose();
-  return processor;
-}
+const Processor kThisProcessor = Choose();
 
 }  // namespace caffe

@@ -24,8 +24,8 @@ struct X86V4 {  // AVX-512
 enum class Processor { kBaseline, kX86V3, kX86V4 };
 
 /// The best of the above that this processor is; CAFFE_ACU_PROCESSOR=baseline, x86-64-v3 or x86-64-v4 in the
-/// environment asks for a lesser one.
-Processor ThisProcessor();
+/// environment asks for a lesser one. Known when the library is loaded, so that asking costs nothing.
+extern const Processor kThisProcessor;
 
 /// A vector of T, and the same at any address.
 template <typename T, int kBytes>
@@ -48,7 +48,7 @@ struct Vector {
   __attribute__((target("arch=x86-64-v4"))) static void Name##ForX86V4 Params { Name##Kernel<X86V4, T> Args; }  \
   template <>                                                                                                   \
   void Name<T> Params {                                                                                         \
-    switch (ThisProcessor()) {                                                                                  \
+    switch (kThisProcessor) {                                                                                  \
       case Processor::kX86V4: return Name##ForX86V4 Args;                                                       \
       case Processor::kX86V3: return Name##ForX86V3 Args;                                                       \
       default: return Name##ForBaseline Args;                                                                   \
