@@ -15,51 +15,72 @@ CAFFE_ACU_INLINE int RowsOfBlock(int rows, int row) {
   return (rows - row + blocks - 1) / blocks;
 }
 
-#define CAFFE_ACU_BY_ROWS(count, Function, ...)   \
-  switch (count) {                                \
-    case 8: Function<T, 8>(__VA_ARGS__); break;   \
-    case 7: Function<T, 7>(__VA_ARGS__); break;   \
-    case 6: Function<T, 6>(__VA_ARGS__); break;   \
-    case 5: Function<T, 5>(__VA_ARGS__); break;   \
-    case 4: Function<T, 4>(__VA_ARGS__); break;   \
-    case 3: Function<T, 3>(__VA_ARGS__); break;   \
-    case 2: Function<T, 2>(__VA_ARGS__); break;   \
-    default: Function<T, 1>(__VA_ARGS__); break;  \
+// What a row is cut into: wide vectors, then, if 32 bytes do for the rest, a narrow one. Where the processor
+// has none wider, both are the same.
+template <typename Level, typename T>
+struct Strips {
+  static constexpr int kWideBytes = Level::kVectorBytes > 32 ? Level::kVectorBytes : 32;
+  static constexpr int kWide = RowLanes<T, kWideBytes>::kCount, kNarrow = RowLanes<T>::kCount;
+
+  CAFFE_ACU_INLINE explicit Strips(int columns) {
+    const int rest = columns % kWide;
+    narrow = rest > 0 && rest <= kNarrow;
+    wide = columns / kWide + (rest > kNarrow);
+  }
+  int wide;     // vectors, the last of which may reach beyond the row
+  bool narrow;  // whether one more follows
+};
+
+#define CAFFE_ACU_BY_ROWS(count, Function, ...)          \
+  switch (count) {                                       \
+    case 8: Function<Level, T, 8>(__VA_ARGS__); break;   \
+    case 7: Function<Level, T, 7>(__VA_ARGS__); break;   \
+    case 6: Function<Level, T, 6>(__VA_ARGS__); break;   \
+    case 5: Function<Level, T, 5>(__VA_ARGS__); break;   \
+    case 4: Function<Level, T, 4>(__VA_ARGS__); break;   \
+    case 3: Function<Level, T, 3>(__VA_ARGS__); break;   \
+    case 2: Function<Level, T, 2>(__VA_ARGS__); break;   \
+    default: Function<Level, T, 1>(__VA_ARGS__); break;  \
   }
 
-// A vector of the last row may not reach beyond the grid, where other data stands.
-template <typename T>
-CAFFE_ACU_INLINE void StoreUpTo(T* out, typename RowLanes<T>::V v, int count) {
-  typedef RowLanes<T> L;
-  if (count >= L::kCount) {
-    L::Store(out, v);
-  } else {
-    for (int i = 0; i < count; ++i) out[i] = v[i];
+template <typename T, int kBytes, int kRows>
+CAFFE_ACU_INLINE void SumTapsOfStrip(const Grid& grid, int row, int c, int taps, const int* offset,
+                                     const T* coefficient, const T* slab, T start, T* out) {
+  typedef RowLanes<T, kBytes> L;
+  typename L::V sum[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) sum[r] = typename L::V{} + start;
+  const T* base = slab + row * grid.pitch + c;
+  for (int t = 0; t < taps; ++t) {
+    const T* in = base + offset[t];
+    const T w = coefficient[t];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum[r] += w * L::Load(in + r * grid.pitch);
+  }
+  // Beyond the grid, other data stands.
+  const int size = grid.rows * grid.columns;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const int at = (row + r) * grid.columns + c;
+    if (size - at >= L::kCount) {
+      L::Store(out + at, sum[r]);
+    } else {
+      for (int i = 0; i < size - at; ++i) out[at + i] = sum[r][i];
+    }
   }
 }
 
-template <typename T, int kRows>
+// From right to left: a vector may write over the beginning of the next row, which comes afterwards.
+template <typename Level, typename T, int kRows>
 CAFFE_ACU_INLINE void SumTapsOfRows(const Grid& grid, int row, int taps, const int* offset, const T* coefficient,
                                     const T* slab, T start, T* out) {
-  typedef RowLanes<T> L;
-  const int size = grid.rows * grid.columns;
-  // From right to left: a vector may write over the beginning of the next row, which comes afterwards.
-  for (int c = (grid.columns - 1) / L::kCount * L::kCount; c >= 0; c -= L::kCount) {
-    typename L::V sum[kRows];
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) sum[r] = typename L::V{} + start;
-    const T* base = slab + row * grid.pitch + c;
-    for (int t = 0; t < taps; ++t) {
-      const T* in = base + offset[t];
-      const T w = coefficient[t];
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) sum[r] += w * L::Load(in + r * grid.pitch);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const int at = (row + r) * grid.columns + c;
-      StoreUpTo(out + at, sum[r], size - at);
-    }
+  typedef Strips<Level, T> S;
+  const S strips(grid.columns);
+  if (strips.narrow) {
+    SumTapsOfStrip<T, 32, kRows>(grid, row, strips.wide * S::kWide, taps, offset, coefficient, slab, start, out);
+  }
+  for (int strip = strips.wide - 1; strip >= 0; --strip) {
+    SumTapsOfStrip<T, S::kWideBytes, kRows>(grid, row, strip * S::kWide, taps, offset, coefficient, slab, start, out);
   }
 }
 
@@ -72,10 +93,11 @@ CAFFE_ACU_INLINE void SumTapsKernel(const Grid& grid, int taps, const int* offse
   }
 }
 
-template <typename T, int kRows, bool kMasked>
-CAFFE_ACU_INLINE void CorrelateTapsOfRows(const Grid& grid, int row, int c, int taps, const int* offset,
-                                          const T* slab, const T* gradient, int gradient_pitch, T* sums) {
-  typedef RowLanes<T> L;
+template <typename T, int kBytes, int kRows, bool kMasked>
+CAFFE_ACU_INLINE void CorrelateTapsOfStrip(const Grid& grid, int row, int c, int taps, const int* offset,
+                                           const T* slab, const T* gradient, int gradient_pitch, T* sums) {
+  typedef RowLanes<T, kBytes> L;
+  typedef RowLanes<T> Narrow;
   const typename L::Mask mask = L::First(grid.columns - c);
   typename L::V g[kRows];
 #pragma GCC unroll 8
@@ -84,9 +106,9 @@ CAFFE_ACU_INLINE void CorrelateTapsOfRows(const Grid& grid, int row, int c, int 
     if (kMasked) g[r] = L::And(g[r], mask);
   }
   const T* base = slab + row * grid.pitch + c;
-  for (int t = 0; t < taps; ++t, sums += L::kCount) {
+  for (int t = 0; t < taps; ++t, sums += Narrow::kCount) {
     const T* in = base + offset[t];
-    typename L::V even = L::Load(sums), odd = {};
+    typename L::V even = {}, odd = {};
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       typename L::V x = L::Load(in + r * grid.pitch);
@@ -94,19 +116,36 @@ CAFFE_ACU_INLINE void CorrelateTapsOfRows(const Grid& grid, int row, int c, int 
       if (r % 2 == 0) even += g[r] * x;
       else odd += g[r] * x;
     }
-    L::Store(sums, even + odd);
+    // The sum of a tap is kept in 32 bytes.
+    const typename L::V all = even + odd;
+    typename Narrow::V part, sum = Narrow::Load(sums);
+#pragma GCC unroll 2
+    for (int half = 0; half < L::kCount / Narrow::kCount; ++half) {
+      __builtin_memcpy(&part, reinterpret_cast<const char*>(&all) + 32 * half, 32);
+      sum += part;
+    }
+    Narrow::Store(sums, sum);
   }
 }
 
-template <typename T, int kRows>
+template <typename Level, typename T, int kRows>
 CAFFE_ACU_INLINE void CorrelateRows(const Grid& grid, int row, int taps, const int* offset, const T* slab,
                                     const T* gradient, int gradient_pitch, T* sums) {
-  constexpr int kLanes = RowLanes<T>::kCount;
-  int c = 0;
-  for (; c + kLanes <= grid.columns; c += kLanes) {
-    CorrelateTapsOfRows<T, kRows, false>(grid, row, c, taps, offset, slab, gradient, gradient_pitch, sums);
+  typedef Strips<Level, T> S;
+  const S strips(grid.columns);
+  for (int strip = 0; strip < strips.wide; ++strip) {
+    if ((strip + 1) * S::kWide <= grid.columns) {
+      CorrelateTapsOfStrip<T, S::kWideBytes, kRows, false>(grid, row, strip * S::kWide, taps, offset, slab, gradient,
+                                                           gradient_pitch, sums);
+    } else {
+      CorrelateTapsOfStrip<T, S::kWideBytes, kRows, true>(grid, row, strip * S::kWide, taps, offset, slab, gradient,
+                                                          gradient_pitch, sums);
+    }
   }
-  if (c < grid.columns) CorrelateTapsOfRows<T, kRows, true>(grid, row, c, taps, offset, slab, gradient, gradient_pitch, sums);
+  if (strips.narrow) {
+    CorrelateTapsOfStrip<T, 32, kRows, true>(grid, row, strips.wide * S::kWide, taps, offset, slab, gradient,
+                                             gradient_pitch, sums);
+  }
 }
 
 template <typename Level, typename T>

@@ -4,7 +4,7 @@
 namespace caffe {
 
 /// Values that kernels may read beyond a slab's end, in whole vectors.
-constexpr int kSlabSlack = 16;
+constexpr int kSlabSlack = 16;  // a vector of 64 bytes
 
 /**
  * @brief A window of an input plane, which may reach beyond it, laid out for sampling: for each phase

@@ -8,15 +8,15 @@
 
 namespace caffe {
 
-/// Vectors of 32 bytes, for rows of a plane: these are as short as 7 or 8 values, which a longer vector
-/// would not fill.
-template <typename T>
+/// Vectors for rows of a plane. 32 bytes by default: rows are as short as 7 or 8 values, which a longer
+/// vector would not fill.
+template <typename T, int kBytes = 32>
 struct RowLanes {
-  typedef typename Vector<T, 32>::type V;
-  typedef typename Vector<T, 32>::unaligned U;
+  typedef typename Vector<T, kBytes>::type V;
+  typedef typename Vector<T, kBytes>::unaligned U;
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Int;
-  typedef typename Vector<Int, 32>::type Mask;
-  static constexpr int kCount = Vector<T, 32>::kLanes;
+  typedef typename Vector<Int, kBytes>::type Mask;
+  static constexpr int kCount = Vector<T, kBytes>::kLanes;
 
   static CAFFE_ACU_INLINE V Load(const T* p) { return *reinterpret_cast<const U*>(p); }
   static CAFFE_ACU_INLINE void Store(T* p, V v) { *reinterpret_cast<U*>(p) = v; }
