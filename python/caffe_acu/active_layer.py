@@ -1,23 +1,21 @@
 """What a layer of active convolutions is, as its description says: the Python twin of ``ReadSettings`` in C++.
 
-Two dialects: type ``ACU`` with ``acu_param``, and the authors' ``AConvFast`` with ``aconv_param``.
+Two dialects: types ``ACU`` and ``GroupedACU`` with ``acu_param``, and the authors' ``AConvFast`` with ``aconv_param``.
 Pairs are (height, width), as in Caffe.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
+from caffe_acu.start_shapes import Pair, lattice, ring
 
-ACU, ACONV_FAST = "ACU", "AConvFast"
-ACTIVE_TYPES = (ACU, ACONV_FAST)
+ACU, GROUPED_ACU, ACONV_FAST = "ACU", "GroupedACU", "AConvFast"
+ACTIVE_TYPES = (ACU, GROUPED_ACU, ACONV_FAST)
 AT_ORIGIN = -2  # the synapse that sits at exactly (0, 0), if there is one
 NO_SYNAPSE = -1
-
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,9 @@ class ActiveLayer:
     centre: Pair  # the base point within the extent
     stride: Pair
     pad: Pair
+    groups: int  # of the convolution
     sets: int  # position sets
+    sets_slice_outputs: bool  # the authors' meaning: a set serves a slice of the outputs, not of the input channels
     start_x: np.ndarray  # (K,) pixels to the right, float64; the same for every set, without noise
     start_y: np.ndarray  # (K,) pixels down
     noise: float  # standard deviation of the start, in pixels
@@ -62,33 +62,7 @@ class ActiveLayer:
 
 def read_active_layer(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
     """Reads a layer of one of ACTIVE_TYPES; UserError, with the layer's name, if it makes no sense."""
-    return {ACU: _read_acu, ACONV_FAST: _read_aconv_fast}[layer.type](layer)
-
-
-def lattice(kernel: Pair, dilation: tuple[float, float] = (1, 1)) -> tuple[np.ndarray, np.ndarray]:
-    """x and y of a convolution's taps in raster order, from the tap (kh div 2, kw div 2); (K,) each."""
-    i, j = np.mgrid[: kernel[0], : kernel[1]]
-    x = (j - kernel[1] // 2) * float(dilation[1])
-    y = (i - kernel[0] // 2) * float(dilation[0])
-    return x.ravel(), y.ravel()
-
-
-def ring(synapses: int, radius: float, angle: float, rounded: bool) -> tuple[np.ndarray, np.ndarray]:
-    """x and y of the authors' start: synapse 0 at (0, 0), the others evenly on a ring; (K,) each.
-
-    ``angle``, in radians, is that of synapse 1, from the x axis towards y (downwards).
-    """
-    points = [(0.0, 0.0)]
-    for i in range(1, synapses):
-        t = 2 * math.pi * (i - 1) / (synapses - 1) + angle
-        points.append((radius * math.cos(t), radius * math.sin(t)))
-    x, y = np.array(points).T
-    return (_round(x), _round(y)) if rounded else (x, y)
-
-
-def _round(values: np.ndarray) -> np.ndarray:
-    # Halves away from zero, as std::round does (np.round takes them to even); + 0.0 makes -0 a 0.
-    return np.trunc(values + np.copysign(0.5, values)) + 0.0
+    return {ACU: _read_acu, GROUPED_ACU: _read_acu, ACONV_FAST: _read_aconv_fast}[layer.type](layer)
 
 
 def aconv_param(layer: "caffe_pb2.LayerParameter") -> "caffe_pb2.AConvParameter":
@@ -122,14 +96,41 @@ def read_spatial(layer: "caffe_pb2.LayerParameter") -> Spatial:
     return Spatial(pair("kernel", 0), pair("stride", 1), pair("pad", 0), (dilation[0], dilation[-1]))
 
 
+def check_division(layer: "caffe_pb2.LayerParameter", active: ActiveLayer, channels: int) -> None:
+    """UserError unless groups and position sets divide what they have to."""
+    outputs = layer.convolution_param.num_output
+    if channels % active.groups or outputs % active.groups:
+        raise UserError(
+            f"{label(layer)}: {active.groups} groups do not divide both {channels} channels and {outputs} outputs"
+        )
+    divided, what = (outputs, "outputs") if active.sets_slice_outputs else (channels, "input channels")
+    if divided % active.sets:
+        raise UserError(f"{label(layer)}: {active.sets} position sets do not divide {divided} {what}")
+
+
 def _require_one_group(layer: "caffe_pb2.LayerParameter") -> None:
     if layer.convolution_param.group != 1:
-        raise UserError(f"{label(layer)}: group {layer.convolution_param.group}; active convolutions have one")
+        raise UserError(
+            f"{label(layer)}: group {layer.convolution_param.group}; only a {GROUPED_ACU} has more than one"
+        )
+
+
+def _read_groups(layer: "caffe_pb2.LayerParameter") -> tuple[int, int]:
+    """Convolution groups and position sets of an ACU or GroupedACU."""
+    group, param = layer.convolution_param.group, layer.acu_param
+    sets = param.position_group if param.HasField("position_group") else group
+    if layer.type == ACU:
+        _require_one_group(layer)
+        if sets != 1:
+            raise UserError(f"{label(layer)}: position_group {sets}; only a {GROUPED_ACU} has more than one set")
+    if group < 1 or sets < 1:
+        raise UserError(f"{label(layer)}: group {group} and position_group {sets}; both must be at least 1")
+    return group, sets
 
 
 def _read_acu(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
     param, spatial = layer.acu_param, read_spatial(layer)
-    _require_one_group(layer)
+    groups, sets = _read_groups(layer)
     if param.position:
         if max(spatial.kernel) > 1:
             raise UserError(f"{label(layer)}: both kernel_size and acu_param.position are given")
@@ -151,7 +152,9 @@ def _read_acu(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
         centre=centre,
         stride=spatial.stride,
         pad=spatial.pad,
-        sets=1,
+        groups=groups,
+        sets=sets,
+        sets_slice_outputs=False,
         start_x=x * param.dilation,
         start_y=y * param.dilation,
         noise=param.position_noise,
@@ -183,7 +186,9 @@ def _read_aconv_fast(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
         centre=centre,
         stride=spatial.stride,
         pad=pad,
+        groups=1,
         sets=param.position_group,
+        sets_slice_outputs=True,
         start_x=x,
         start_y=y,
         noise=0.0 if rounded else param.pos_filler_std * param.base_radius,

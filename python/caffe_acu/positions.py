@@ -24,7 +24,7 @@ class LayerPositions:
     """Where the synapses of a layer are, and where they started."""
 
     layer: str
-    type: str  # ACU or AConvFast
+    type: str  # one of ACTIVE_TYPES
     x: np.ndarray  # (sets, K)
     y: np.ndarray  # (sets, K)
     start_x: np.ndarray  # (K,), the same for every set; without the noise a layer may add

@@ -10,7 +10,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.counts.network import count_network
 from caffe_acu.errors import UserError
-from caffe_acu.nets.builder import Acu
+from caffe_acu.nets.builder import Acu, Net
 from caffe_acu.nets.plain import CIFAR10, plain
 from caffe_acu.nets.plain_authors import plain_authors
 
@@ -192,3 +192,56 @@ def test_a_caffemodel_is_refused(tmp_path, capsys):
     path.write_bytes(plain().SerializeToString())
     assert main(["counts", str(path)]) == 2
     assert "a binary file; a network's prototxt was expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "sets", "parameters", "per_output"),
+    [
+        ("num_output: 6 group: 6", "", 54 + 6 * 16, 33),  # depthwise: 9 products, 24 for interpolating
+        ("num_output: 12 group: 6", "", 108 + 6 * 16, 21),  # its samples serve two outputs
+        ("num_output: 6 group: 6", "position_group: 1", 54 + 16, 33),  # "Share"
+        ("num_output: 6 group: 3", "position_group: 2", 108 + 2 * 16, 18 + 24),
+        ("num_output: 6", "position_group: 3", 324 + 3 * 16, 54 + 24),
+    ],
+)
+def test_grouped_acu(settings, sets, parameters, per_output):
+    """An input is interpolated once, whatever the groups and sets (papers' counts: 33 products for 9)."""
+    text = f"convolution_param {{ {settings} kernel_size: 3 pad: 1 bias_term: false }} acu_param {{ {sets} }}"
+    counts = count(layer("GroupedACU", text))
+    outputs = 12 if "num_output: 12" in settings else 6
+    assert (counts.parameters, counts.multiply_adds) == (parameters, per_output * outputs * 11 * 9)
+
+
+@pytest.mark.parametrize(
+    ("type_", "settings", "sets", "message"),
+    [
+        ("GroupedACU", "group: 4", "", "4 groups do not divide both 6 channels and 6 outputs"),
+        ("GroupedACU", "group: 2", "position_group: 4", "4 position sets do not divide 6 input channels"),
+        ("GroupedACU", "group: 2", "position_group: 0", "group 2 and position_group 0; both must be at least 1"),
+        ("ACU", "group: 2", "", "group 2; only a GroupedACU has more than one"),
+        ("ACU", "", "position_group: 2", "position_group 2; only a GroupedACU has more than one set"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(type_, settings, sets, message):
+    with pytest.raises(UserError, match=message):
+        count(layer(type_, f"convolution_param {{ num_output: 6 kernel_size: 3 {settings} }} acu_param {{ {sets} }}"))
+
+
+def test_one_argument_makes_a_grouped_convolution_a_grouped_acu():
+    net = Net("n")
+    net.input((1, 8, 9, 9))
+    net.conv("conv", 8, 3, group=4)
+    net.conv("grouped", 8, 3, group=4, acu=Acu())
+    net.conv("share", 8, 3, group=8, acu=Acu(position_group=1))
+    net.conv("plain", 8, 3, acu=Acu())
+    layers = {layer.name: layer for layer in net.proto.layer}
+    assert [layers[name].type for name in ("conv", "grouped", "share", "plain")] == [
+        "Convolution",
+        "GroupedACU",
+        "GroupedACU",
+        "ACU",
+    ]
+    assert [layers[name].convolution_param.group for name in layers if name != "data"] == [4, 4, 8, 1]
+    assert layers["share"].acu_param.position_group == 1
+    assert not layers["grouped"].acu_param.HasField("position_group")
+    assert count_network(net.proto).parameters == 2 * 8 * 2 * 9 + 4 * 16 + 8 * 9 + 16 + 64 * 9 + 16

@@ -19,6 +19,9 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--layers", nargs="+", metavar="NAME", help="layers to print and draw (default: all; movement: first and last)"
     )
+    parser.add_argument(
+        "--kernels", action="store_true", help="print the lattice convolutions that the layers are equal to, instead"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -34,7 +37,10 @@ def _run(arguments: argparse.Namespace) -> None:
     files = arguments.files
     last = files[0] if len(files) == 1 else max(files, key=iteration_of)
     layers = _select(read_positions(last), arguments.layers, last)
-    if arguments.json:
+    if arguments.kernels:
+        kernels = [_kernel_as_data(layer) for layer in layers]
+        print(json.dumps(kernels, indent=2) if arguments.json else _kernels_as_text(kernels))
+    elif arguments.json:
         print(json.dumps([_as_data(layer) for layer in layers], indent=2))
     else:
         print(f"{last}\n")
@@ -73,6 +79,35 @@ def _as_data(layer) -> dict:
         "max_displacement": layer.max_displacement,
         "mean_radius": layer.mean_radius,
     }
+
+
+def _kernel_as_data(layer) -> dict:
+    from caffe_acu.kernels import statistics
+
+    kernel = statistics(layer.x, layer.y)
+    return {
+        "layer": layer.layer,
+        "type": layer.type,
+        "sets": len(layer.x),
+        "synapses": layer.x.shape[1],
+        "kernel": kernel.size,
+        "taps": kernel.taps,
+        "taps_of_set": kernel.taps_of_set.tolist(),
+        "sparsity": kernel.sparsity,
+    }
+
+
+def _kernels_as_text(kernels: list[dict]) -> str:
+    width = max(len(kernel["layer"]) for kernel in kernels)
+    lines = [f"{'layer':{width}}  sets   K  kernel  taps (mean of a set)    zeros"]
+    for kernel in kernels:
+        size = "{} x {}".format(*kernel["kernel"])
+        taps = sum(kernel["taps_of_set"]) / kernel["sets"]
+        lines.append(
+            f"{kernel['layer']:{width}}  {kernel['sets']:4d} {kernel['synapses']:3d}  {size:>6}  "
+            f"{kernel['taps']:4d} ({taps:.1f}){'':8}  {kernel['sparsity']:7.0%}"
+        )
+    return "\n".join(lines)
 
 
 def _as_text(layer) -> str:

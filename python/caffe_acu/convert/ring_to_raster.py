@@ -6,10 +6,11 @@ description. Outputs stay the same.
 
 import numpy as np
 
-from caffe_acu.active_layer import ACONV_FAST, ACU, ActiveLayer, aconv_param, label, lattice, read_active_layer, ring
+from caffe_acu.active_layer import ACONV_FAST, ACU, ActiveLayer, aconv_param, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, set_blob
+from caffe_acu.start_shapes import lattice, ring
 
 _WEIGHT, _BIAS, _X, _Y = range(4)
 

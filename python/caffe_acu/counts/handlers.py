@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from caffe_acu.active_layer import label, read_active_layer, read_spatial
+from caffe_acu.active_layer import ACTIVE_TYPES, check_division, label, read_active_layer, read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 
@@ -121,20 +121,24 @@ def _convolution(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([top], weights + bias, weights * math.prod(top[2:]))
 
 
-@handles("ACU", "AConvFast")
+@handles(*ACTIVE_TYPES)
 def _active(layer, bottoms: list[Shape]) -> LayerCount:
     active, param = read_active_layer(layer), layer.convolution_param
+    channels = bottoms[0][1]
+    check_division(layer, active, channels)
     top = _convolved(layer, bottoms[0], active.extent, active.stride, active.pad)
-    channels, area = bottoms[0][1], math.prod(top[2:])
-    weights = param.num_output * channels * active.synapses
+    area = math.prod(top[2:])
+    weights = param.num_output * channels // active.groups * active.synapses
     bias = param.num_output if param.bias_term else 0
     # Each set has a fixed synapse of its own, unless it has none.
     fixed = (active.fixed(active.start_x[None], active.start_y[None]) >= 0).item()
     free = active.synapses - fixed
+    # An input is interpolated once, whatever the groups and sets; but anew for each slice of the outputs.
+    slices = active.sets if active.sets_slice_outputs else 1
     return LayerCount(
         [top],
         parameters=weights + bias + 2 * free * active.sets,
-        multiply_adds=(weights + INTERPOLATION_COST * free * channels * active.sets) * area,
+        multiply_adds=(weights + INTERPOLATION_COST * free * channels * slices) * area,
     )
 
 

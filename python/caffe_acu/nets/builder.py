@@ -14,10 +14,11 @@ POSITION_LR_MULT = 0.01
 
 @dataclass(frozen=True)
 class Acu:
-    """Asks for an ACU in place of a convolution."""
+    """Asks for an ACU in place of a convolution, grouped if the convolution is."""
 
     warmup_iter: int = 0
     position_lr_mult: float = POSITION_LR_MULT
+    position_group: int | None = None  # number of position sets; default: one for each convolution group
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,20 @@ class Net:
                 layer.transform_param.mirror = source.mirror
 
     def conv(
-        self, name: str, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False, acu: Acu | None = None
+        self,
+        name: str,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        group: int = 1,
+        bias: bool = False,
+        acu: Acu | None = None,
     ) -> None:
         """A convolution padded to keep the size (odd kernels), or, by the one argument ``acu``, an ACU."""
-        layer = self.layer(name, "ACU" if acu else "Convolution")
+        sets = acu.position_group or group if acu else 1
+        grouped = group > 1 or sets > 1
+        layer = self.layer(name, ("GroupedACU" if grouped else "ACU") if acu else "Convolution")
         layer.param.add(lr_mult=1, decay_mult=1)
         if bias:
             layer.param.add(lr_mult=1, decay_mult=0)
@@ -84,12 +95,16 @@ class Net:
             conv.pad.append(kernel // 2)
         if stride > 1:
             conv.stride.append(stride)
+        if group > 1:
+            conv.group = group
         conv.bias_term = bias
         conv.weight_filler.type = "msra"
         if acu:
             for _ in ("x", "y"):
                 layer.param.add(lr_mult=acu.position_lr_mult, decay_mult=0)
             layer.acu_param.warmup_iter = acu.warmup_iter
+            if sets != group:
+                layer.acu_param.position_group = sets
 
     def bn_relu(self, name: str, *, moving_average_fraction: float | None = None, separator: str = "_") -> None:
         """BatchNorm, Scale with bias and ReLU, in place, named after the layer ``name`` before them."""
