@@ -114,22 +114,22 @@ class Target:
         return "" if self.limit is None else f"{'<' if self.strict else '<='} {self.limit:g}"
 
 
+_FOR_INFORMATION = (
+    Target("acu", "stock"),
+    Target("acu", "torch_kept"),
+    Target("conv", "torch"),
+    Target("conv", "torch_kept"),
+)
 DENSE_TARGETS = {
     FORWARD: (
         Target("acu", "conv", 1.05),
         Target("acu", "torch", 1.10),
-        Target("acu", "stock"),
-        Target("acu", "torch_kept"),
-        Target("conv", "torch"),
-        Target("conv", "torch_kept"),
+        *_FOR_INFORMATION,
     ),
     BOTH: (
         Target("acu", "conv", 1.15),
         Target("acu", "torch", 1.20),
-        Target("acu", "stock"),
-        Target("acu", "torch_kept"),
-        Target("conv", "torch"),
-        Target("conv", "torch_kept"),
+        *_FOR_INFORMATION,
     ),
 }
 DEPTHWISE_TARGETS = {

@@ -1,7 +1,7 @@
 #ifndef CAFFE_ACU_SAMPLING_DEPTHWISE_KERNELS_HPP_
 #define CAFFE_ACU_SAMPLING_DEPTHWISE_KERNELS_HPP_
 
-#include "caffe_acu/sampling/slab.hpp"
+#include "caffe_acu/sampling/taps.hpp"
 
 namespace caffe {
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "caffe_acu/sampling/slab.hpp"
+#include "caffe_acu/sampling/taps.hpp"
 
 namespace caffe {
 
