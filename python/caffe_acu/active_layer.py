@@ -168,6 +168,8 @@ def _read_aconv_fast(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
     _require_one_group(layer)
     if min(spatial.kernel) < 1:
         raise UserError(f"{label(layer)}: convolution_param.kernel_size is missing")
+    if param.position_group < 1:
+        raise UserError(f"{label(layer)}: aconv_param.position_group is 0; it must be at least 1")
     kernel, pad, extent = spatial.kernel, spatial.pad, spatial.kernel
     centre = _pair(lambda axis: kernel[axis] // 2)
     if param.type != caffe_pb2.AConvParameter.SQUARE:

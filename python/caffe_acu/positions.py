@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, label, read_active_layer
+from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, check_division, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, read_net
 
-_X_BLOB, _Y_BLOB, _BLOBS = 2, 3, 4  # weight, bias, x, y
+_WEIGHT_BLOB, _X_BLOB, _Y_BLOB, _BLOBS = 0, 2, 3, 4  # 1: bias
 
 
 @dataclass(frozen=True)
@@ -165,4 +165,10 @@ def _stored_positions(
             f"{path}: {label(layer)} has position blobs of shapes {x.shape} and {y.shape}; "
             f"{shape[0]} set(s) of {shape[1]} synapses were expected"
         )
+    weight = blob_array(layer.blobs[_WEIGHT_BLOB])
+    if weight.ndim == 4:  # the number of channels stands nowhere else
+        try:
+            check_division(layer, description, weight.shape[1] * description.groups)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
     return x.reshape(shape), y.reshape(shape)

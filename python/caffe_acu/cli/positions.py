@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> None:
     last = files[0] if len(files) == 1 else max(files, key=iteration_of)
     layers = _select(read_positions(last), arguments.layers, last)
     if arguments.kernels:
-        kernels = [_kernel_as_data(layer) for layer in layers]
+        kernels = [_kernel_as_data(layer, last) for layer in layers]
         print(json.dumps(kernels, indent=2) if arguments.json else _kernels_as_text(kernels))
     elif arguments.json:
         print(json.dumps([_as_data(layer) for layer in layers], indent=2))
@@ -81,10 +81,14 @@ def _as_data(layer) -> dict:
     }
 
 
-def _kernel_as_data(layer) -> dict:
+def _kernel_as_data(layer, file: Path) -> dict:
+    from caffe_acu.errors import UserError
     from caffe_acu.kernels import statistics
 
-    kernel = statistics(layer.x, layer.y)
+    try:
+        kernel = statistics(layer.x, layer.y)
+    except UserError as error:
+        raise UserError(f"{file}: layer {layer.layer!r}: {error}") from error
     return {
         "layer": layer.layer,
         "type": layer.type,

@@ -80,7 +80,9 @@ class Net:
         acu: Acu | None = None,
     ) -> None:
         """A convolution padded to keep the size (odd kernels), or, by the one argument ``acu``, an ACU."""
-        sets = acu.position_group or group if acu else 1
+        sets = 1
+        if acu:
+            sets = group if acu.position_group is None else acu.position_group
         grouped = group > 1 or sets > 1
         layer = self.layer(name, ("GroupedACU" if grouped else "ACU") if acu else "Convolution")
         layer.param.add(lr_mult=1, decay_mult=1)
