@@ -42,6 +42,13 @@ CAFFE_ACU_INLINE void ZeroRow(int count, T* out) {
   for (; i < count; ++i) out[i] = 0;
 }
 
+// Where row i of the slab begins. Divisions would take longer than copying the row.
+CAFFE_ACU_INLINE int RowOffset(const SlabShape& s, int i) {
+  if (s.stride_h == 1) return i * s.pitch;
+  if (s.stride_h == 2) return (i & 1) * s.stride_w * s.phase_size + (i >> 1) * s.pitch;
+  return (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+}
+
 // The rows i of the slab that lie on the image, and for a phase of the columns, which of them do.
 struct Inside {
   int begin, end;
@@ -108,7 +115,7 @@ CAFFE_ACU_INLINE void SpreadSlabKernel(const SlabShape& s, const T* plane, T* sl
   const Inside rows = InsideOf(s.row, s.rows, s.plane_height);
   const Inside columns = InsideOf(s.column, s.columns, s.plane_width);
   for (int i = 0; i < s.rows; ++i) {
-    T* out = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+    T* out = slab + RowOffset(s, i);
     const T* in = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
     if (i < rows.begin || i >= rows.end) {
       for (int phase = 0; phase < s.stride_w; ++phase) ZeroRow<false>(s.pitch, out + phase * s.phase_size);
@@ -144,7 +151,7 @@ CAFFE_ACU_INLINE void RefillSlabKernel(const SlabShape& s, const T* plane, T* sl
       CopyRow(in + columns.begin, columns.end - columns.begin, slab + i * s.pitch + columns.begin);
       continue;
     }
-    T* out = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+    T* out = slab + RowOffset(s, i);
     CopyPhases(s, in, columns, out);
   }
 }
@@ -195,7 +202,7 @@ CAFFE_ACU_INLINE void SlabToPlane(const SlabShape& s, const T* slab, T* plane) {
   const Inside columns = InsideOf(s.column, s.columns, s.plane_width);
   const int count = columns.end - columns.begin;
   for (int i = rows.begin; i < rows.end; ++i) {
-    const T* in = slab + (i % s.stride_h) * s.stride_w * s.phase_size + (i / s.stride_h) * s.pitch;
+    const T* in = slab + RowOffset(s, i);
     T* out = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
     if (s.stride_w > 1) {
       AddPhases<kAdd>(s, in, columns, out);

@@ -28,17 +28,17 @@ CAFFE_ACU_INLINE V Between(V x, V y, T t) {
 }
 
 // Equation 6 between two neighbours in a row; with kA = false the left one alone.
-template <typename T, bool kA>
-CAFFE_ACU_INLINE typename RowLanes<T>::V Across(const TapAddress<T>& at, const T* p) {
-  typedef RowLanes<T> L;
+template <typename T, bool kA, int kBytes>
+CAFFE_ACU_INLINE typename RowLanes<T, kBytes>::V Across(const TapAddress<T>& at, const T* p) {
+  typedef RowLanes<T, kBytes> L;
   return kA ? Between(L::Load(p), L::Load(p + at.right), at.a) : L::Load(p);
 }
 
 // How many of a strip's lanes are to be stored: up to the end of the grid, since a row comes after the one
 // whose vector writes over its beginning.
-template <typename T>
-CAFFE_ACU_INLINE void StoreInGrid(T* out, typename RowLanes<T>::V v, int left) {
-  typedef RowLanes<T> L;
+template <typename T, int kBytes>
+CAFFE_ACU_INLINE void StoreInGrid(T* out, typename RowLanes<T, kBytes>::V v, int left) {
+  typedef RowLanes<T, kBytes> L;
   if (left >= L::kCount) {
     L::Store(out, v);
   } else {
@@ -46,59 +46,61 @@ CAFFE_ACU_INLINE void StoreInGrid(T* out, typename RowLanes<T>::V v, int left) {
   }
 }
 
-// kStrips strips side by side, from column c. kA, kB: whether the fractions a and b are not 0. kWhole: the
+// kStrips strips of kBytes side by side, from column c. kA, kB: whether the fractions a and b are not 0. kWhole: the
 // rows of the grid are whole vectors.
-template <typename T, bool kA, bool kB, int kStrips, bool kWhole>
+template <typename T, bool kA, bool kB, int kBytes, int kStrips, bool kWhole>
 CAFFE_ACU_INLINE void SampleColumns(const Grid& grid, const TapAddress<T>& at, int c, const T* p, T* out) {
-  typedef RowLanes<T> L;
+  typedef RowLanes<T, kBytes> L;
   int left = grid.rows * grid.columns - c;
   typename L::V upper[kStrips];
 #pragma GCC unroll 4
-  for (int s = 0; s < kStrips; ++s) upper[s] = Across<T, kA>(at, p + s * L::kCount);
+  for (int s = 0; s < kStrips; ++s) upper[s] = Across<T, kA, kBytes>(at, p + s * L::kCount);
   for (int r = 0; r < grid.rows; ++r, p += grid.pitch, out += grid.columns, left -= grid.columns) {
 #pragma GCC unroll 4
     for (int s = 0; s < kStrips; ++s) {
       const T* q = p + s * L::kCount;
       typename L::V value;
       if (!kB) {
-        value = Across<T, kA>(at, q);
+        value = Across<T, kA, kBytes>(at, q);
       } else if (at.rows_follow) {
-        const typename L::V lower = Across<T, kA>(at, q + grid.pitch);
+        const typename L::V lower = Across<T, kA, kBytes>(at, q + grid.pitch);
         value = Between(upper[s], lower, at.b);
         upper[s] = lower;
       } else {
-        value = Between(Across<T, kA>(at, q), Across<T, kA>(at, q + at.down), at.b);
+        value = Between(Across<T, kA, kBytes>(at, q), Across<T, kA, kBytes>(at, q + at.down), at.b);
       }
       if (kWhole) {
         L::Store(out + s * L::kCount, value);
       } else {
-        StoreInGrid(out, value, left);
+        StoreInGrid<T, kBytes>(out, value, left);
       }
     }
   }
 }
 
-template <typename T, bool kA, bool kB>
+template <typename Level, typename T, bool kA, bool kB>
 CAFFE_ACU_INLINE void SampleStrips(const Grid& grid, const TapAddress<T>& at, const T* slab, T* out) {
   constexpr int kLanes = RowLanes<T>::kCount;
+  constexpr int kWideBytes = Level::kVectorBytes > 32 ? Level::kVectorBytes : 32;
+  constexpr int kWide = RowLanes<T, kWideBytes>::kCount;
   if (grid.columns % kLanes == 0) {
     int c = 0;
-    for (; c + 4 * kLanes <= grid.columns; c += 4 * kLanes) {
-      SampleColumns<T, kA, kB, 4, true>(grid, at, c, slab + c, out + c);
+    for (; c + 2 * kWide <= grid.columns; c += 2 * kWide) {
+      SampleColumns<T, kA, kB, kWideBytes, 2, true>(grid, at, c, slab + c, out + c);
     }
     for (; c + 2 * kLanes <= grid.columns; c += 2 * kLanes) {
-      SampleColumns<T, kA, kB, 2, true>(grid, at, c, slab + c, out + c);
+      SampleColumns<T, kA, kB, 32, 2, true>(grid, at, c, slab + c, out + c);
     }
-    if (c < grid.columns) SampleColumns<T, kA, kB, 1, true>(grid, at, c, slab + c, out + c);
+    if (c < grid.columns) SampleColumns<T, kA, kB, 32, 1, true>(grid, at, c, slab + c, out + c);
     return;
   }
   // From right to left: a vector may write over the beginning of the next row, whose strip comes afterwards.
   for (int c = (grid.columns - 1) / kLanes * kLanes; c >= 0; c -= kLanes) {
-    SampleColumns<T, kA, kB, 1, false>(grid, at, c, slab + c, out + c);
+    SampleColumns<T, kA, kB, 32, 1, false>(grid, at, c, slab + c, out + c);
   }
 }
 
-template <typename T>
+template <typename Level, typename T>
 CAFFE_ACU_INLINE void SampleTap(const Grid& grid, const Tap& tap, const T* slab, T* out) {
   if (!tap.visible) {
     for (int i = 0; i < grid.rows * grid.columns; ++i) out[i] = 0;
@@ -107,13 +109,13 @@ CAFFE_ACU_INLINE void SampleTap(const Grid& grid, const Tap& tap, const T* slab,
   const TapAddress<T> at(grid, tap);
   const T* from = slab + tap.offset[Tap::Q11];
   if (at.a == 0 && at.b == 0) {
-    SampleStrips<T, false, false>(grid, at, from, out);
+    SampleStrips<Level, T, false, false>(grid, at, from, out);
   } else if (at.b == 0) {
-    SampleStrips<T, true, false>(grid, at, from, out);
+    SampleStrips<Level, T, true, false>(grid, at, from, out);
   } else if (at.a == 0) {
-    SampleStrips<T, false, true>(grid, at, from, out);
+    SampleStrips<Level, T, false, true>(grid, at, from, out);
   } else {
-    SampleStrips<T, true, true>(grid, at, from, out);
+    SampleStrips<Level, T, true, true>(grid, at, from, out);
   }
 }
 
@@ -201,7 +203,7 @@ CAFFE_ACU_INLINE void SumTap(const Grid& grid, const Tap& tap, const T* slab, T*
 template <typename Level, typename T>
 CAFFE_ACU_INLINE void SampleTapsKernel(const Grid& grid, int K, const Tap* taps, const T* slab, T* rows,
                                        int row_pitch) {
-  for (int k = 0; k < K; ++k) SampleTap(grid, taps[k], slab, rows + k * row_pitch);
+  for (int k = 0; k < K; ++k) SampleTap<Level>(grid, taps[k], slab, rows + k * row_pitch);
 }
 
 template <typename Level, typename T>
@@ -219,7 +221,7 @@ CAFFE_ACU_INLINE void BackwardTapsKernel(const Grid& grid, int K, const Tap* tap
       }
       SumTap<T, false>(grid, tap, gradients.slab, rows, gradients.positions + 2 * k);
     }
-    if (gradients.samples) SampleTap(grid, tap, gradients.slab, rows);
+    if (gradients.samples) SampleTap<Level>(grid, tap, gradients.slab, rows);
   }
 }
 
