@@ -132,24 +132,22 @@ DENSE_TARGETS = {
         *_FOR_INFORMATION,
     ),
 }
+_DEPTHWISE_BOTH = (
+    Target("acu", "torch", 1.5),
+    Target("acu", "stock", 0.1),
+    Target("acu", "dcls", 1.0, strict=True),
+    Target("acu", "torch_kept"),
+    Target("conv", "torch"),
+    Target("conv", "torch_kept"),
+)
 DEPTHWISE_TARGETS = {
     FORWARD: (
         Target("acu", "conv"),
-        Target("acu", "torch", 1.5),
-        Target("acu", "stock", 0.1),
-        Target("acu", "dcls", 1.0, strict=True),
-        Target("acu", "torch_kept"),
-        Target("conv", "torch"),
-        Target("conv", "torch_kept"),
+        *_DEPTHWISE_BOTH,
     ),
     BOTH: (
         Target("acu", "conv", 2.0),
-        Target("acu", "torch", 1.5),
-        Target("acu", "stock", 0.1),
-        Target("acu", "dcls", 1.0, strict=True),
-        Target("acu", "torch_kept"),
-        Target("conv", "torch"),
-        Target("conv", "torch_kept"),
+        *_DEPTHWISE_BOTH,
     ),
 }
 

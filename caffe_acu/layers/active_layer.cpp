@@ -116,11 +116,13 @@ ActiveConvolutionShape ActiveLayer<Dtype>::Shape(const Blob<Dtype>& bottom) cons
   const SamplingGeometry geometry = {
       bottom.shape(2), bottom.shape(3), output(0), output(1), s.stride[0], s.stride[1],
       s.centre[0] - s.pad[0], s.centre[1] - s.pad[1]};
-  return {bottom.shape(0), channels_, outputs_ / slices(), s.groups, s.synapses(), s.sets / slices(), geometry, outputs_};
+  return {bottom.shape(0), channels_, outputs_ / slices(), s.groups, s.synapses(), s.sets / slices(), geometry,
+          outputs_};
 }
 
 template <typename Dtype>
-ActiveConvolutionParameters<Dtype> ActiveLayer<Dtype>::Parameters(const ActiveConvolutionShape& shape, int slice) const {
+ActiveConvolutionParameters<Dtype> ActiveLayer<Dtype>::Parameters(const ActiveConvolutionShape& shape,
+                                                                  int slice) const {
   const int positions = slice * shape.sets * shape.synapses;
   return {this->blobs_[kWeight]->cpu_data() + slice * shape.weight_size(),
           has_bias() ? this->blobs_[kBias]->cpu_data() + slice * shape.outputs : nullptr,

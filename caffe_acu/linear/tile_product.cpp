@@ -156,8 +156,8 @@ CAFFE_ACU_INLINE void TransposeKernel(int rows, int columns, const T* a, int a_p
   const int whole_rows = rows / kLanes * kLanes, whole_columns = columns / kLanes * kLanes;
   for (int row = 0; row < whole_rows; row += kLanes) {
     for (int column = 0; column < whole_columns; column += kLanes) {
-      TransposeBlock(a + static_cast<long>(row) * a_pitch + column, a_pitch, b + static_cast<long>(column) * b_pitch + row,
-                     b_pitch);
+      TransposeBlock(a + static_cast<long>(row) * a_pitch + column, a_pitch,
+                     b + static_cast<long>(column) * b_pitch + row, b_pitch);
     }
   }
   for (int row = 0; row < rows; ++row) {

@@ -12,7 +12,8 @@ void AddBiasGradient(const ActiveConvolutionShape& shape, const Dtype* output_gr
   ParallelFor(shape.outputs, [&](int d) {
     double sum = 0;
     for (int n = 0; n < shape.images; ++n) {
-      const Dtype* plane = output_gradient + n * shape.output_step() + static_cast<size_t>(d) * shape.geometry.out_size();
+      const Dtype* plane =
+          output_gradient + n * shape.output_step() + static_cast<size_t>(d) * shape.geometry.out_size();
       for (int i = 0; i < shape.geometry.out_size(); ++i) sum += plane[i];
     }
     bias_gradient[d] += static_cast<Dtype>(sum);

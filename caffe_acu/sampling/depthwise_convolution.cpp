@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "caffe_acu/sampling/backward_sums.hpp"
 #include "caffe_acu/sampling/depthwise_kernels.hpp"
 #include "caffe_acu/util/aligned_buffer.hpp"
 #include "caffe_acu/util/parallel.hpp"
@@ -12,8 +13,6 @@ namespace {
 // Channels that a task of the backward pass takes at once: neighbours in memory, and few enough for the
 // sums of all their taps to stay in the cache.
 constexpr int kBlockChannels = 16;
-// Tasks that are aimed at, and most chunks of images among them.
-constexpr int kTasks = 32, kMostChunks = 16;
 // Multiply-adds of a task of the forward pass, below which starting it would be felt.
 constexpr double kTaskWork = 1e6;
 // Position sets whose taps are listed in one task.
@@ -146,17 +145,16 @@ void DepthwiseConvolution<Dtype>::Backward(const Dtype* input, const Dtype* outp
   if (!gradients.input && !parameters) return;
   const Dtype* coefficients = MakeCoefficients();
   const int blocks = DivideUp(shape_.channels, kBlockChannels);
-  const int chunks = std::min({shape_.images, kMostChunks, DivideUp(kTasks, blocks)});
+  const Chunks chunks(shape_.images, blocks);
   const size_t chunk_size = static_cast<size_t>(shape_.outputs) * most_taps_;
-  std::vector<double> tap_gradients(parameters ? chunks * chunk_size : 0);
-  ParallelFor(chunks * blocks, [&](int task) {
+  std::vector<double> tap_gradients(parameters ? chunks.count * chunk_size : 0);
+  ParallelFor(chunks.count * blocks, [&](int task) {
     const int chunk = task / blocks, block = task % blocks;
     BackwardChannels(block * kBlockChannels, std::min(shape_.channels, (block + 1) * kBlockChannels),
-                     static_cast<int>(static_cast<long>(shape_.images) * chunk / chunks),
-                     static_cast<int>(static_cast<long>(shape_.images) * (chunk + 1) / chunks), coefficients, input,
-                     output_gradient, gradients, parameters ? &tap_gradients[chunk * chunk_size] : nullptr);
+                     chunks.begin(chunk), chunks.end(chunk), coefficients, input, output_gradient, gradients,
+                     parameters ? &tap_gradients[chunk * chunk_size] : nullptr);
   });
-  if (parameters) AddParameterGradients(chunks, tap_gradients.data(), gradients);
+  if (parameters) AddParameterGradients(chunks.count, tap_gradients.data(), gradients);
 }
 
 // The output gradient with a border as wide as the taps reach; a row's border on the right is the next
@@ -303,10 +301,7 @@ void DepthwiseConvolution<Dtype>::AddParameterGradients(int chunks, const double
       position[1] += weight * ((1 - tap.a) * (g[2] - g[0]) + tap.a * (g[3] - g[1]));
     }
   }
-  for (int i = 0; i < shape_.sets * K; ++i) {
-    if (gradients.alpha) gradients.alpha[i] += static_cast<Dtype>(position_sums[2 * i]);
-    if (gradients.beta) gradients.beta[i] += static_cast<Dtype>(position_sums[2 * i + 1]);
-  }
+  AddPositionSums(position_sums, gradients);
 }
 
 template class DepthwiseConvolution<float>;

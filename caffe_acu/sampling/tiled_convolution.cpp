@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "caffe_acu/linear/tile_product.hpp"
+#include "caffe_acu/sampling/backward_sums.hpp"
 #include "caffe_acu/util/parallel.hpp"
 
 namespace caffe {
@@ -123,9 +124,11 @@ void TiledConvolution<Dtype>::ForwardTile(int index, const Dtype* packed, const 
     for (int c = block.channel; c < block.channel + block.channels; ++c, row += K * kPitch) {
       const int set = shape_.set_of(c);
       for (const TilePart& part : w.tile) {
-        const Dtype* plane = input + part.image * shape_.input_step() + static_cast<size_t>(c) * shape_.geometry.in_size();
+        const Dtype* plane =
+            input + part.image * shape_.input_step() + static_cast<size_t>(c) * shape_.geometry.in_size();
         if (plan_.is_identity()) {
-          std::copy_n(plane + part.part.row * shape_.geometry.out_width + part.part.column, part.pixels(), row + part.at);
+          std::copy_n(plane + part.part.row * shape_.geometry.out_width + part.part.column, part.pixels(),
+                      row + part.at);
           continue;
         }
         SpreadSlab(plan_.Slab(set, part.part), plane, slab);
@@ -179,22 +182,21 @@ void TiledConvolution<Dtype>::Backward(const Dtype* input, const Dtype* output_g
   const bool needs_rows = gradients.input || gradients.positions();
   if (!needs_rows && !gradients.weight) return;
   const int blocks = static_cast<int>(blocks_.size());
-  const int chunks = std::min({shape_.images, kMostChunks, (kTasks + blocks - 1) / blocks});
+  const Chunks chunks(shape_.images, blocks);
   const Dtype* packed = needs_rows ? Pack(true, &w.packed) : nullptr;
-  Dtype* partial_weight = gradients.weight ? w.partial.AtLeast(chunks * partial_size_) : nullptr;
+  Dtype* partial_weight = gradients.weight ? w.partial.AtLeast(chunks.count * partial_size_) : nullptr;
   const size_t positions = 2 * static_cast<size_t>(shape_.channels) * shape_.synapses;  // of a chunk
-  std::vector<double> partial_positions(gradients.positions() ? chunks * positions : 0);
+  std::vector<double> partial_positions(gradients.positions() ? chunks.count * positions : 0);
 
-  ParallelFor(chunks * blocks, [&](int task) {
+  ParallelFor(chunks.count * blocks, [&](int task) {
     const int chunk = task / blocks;
-    const int begin = static_cast<int>(static_cast<long>(shape_.images) * chunk / chunks);
-    const int end = static_cast<int>(static_cast<long>(shape_.images) * (chunk + 1) / chunks);
-    BackwardBlock(blocks_[task % blocks], begin, end, packed, input, output_gradient, gradients,
+    BackwardBlock(blocks_[task % blocks], chunks.begin(chunk), chunks.end(chunk), packed, input, output_gradient,
+                  gradients,
                   partial_weight ? partial_weight + chunk * partial_size_ : nullptr,
                   gradients.positions() ? &partial_positions[chunk * positions] : nullptr);
   });
-  if (gradients.weight) AddWeightGradients(chunks, partial_weight, gradients.weight);
-  if (gradients.positions()) AddPositionGradients(chunks, partial_positions.data(), gradients);
+  if (gradients.weight) AddWeightGradients(chunks.count, partial_weight, gradients.weight);
+  if (gradients.positions()) AddPositionGradients(chunks.count, partial_positions.data(), gradients);
 }
 
 template <typename Dtype>
@@ -318,10 +320,7 @@ void TiledConvolution<Dtype>::AddPositionGradients(int chunks, const double* par
       for (int i = 0; i < 2 * K; ++i) sum[i] += partial[chunk * step + 2 * c * K + i];
     }
   }
-  for (int i = 0; i < shape_.sets * K; ++i) {
-    if (gradients.alpha) gradients.alpha[i] += static_cast<Dtype>(sums[2 * i]);
-    if (gradients.beta) gradients.beta[i] += static_cast<Dtype>(sums[2 * i + 1]);
-  }
+  AddPositionSums(sums, gradients);
 }
 
 template class TiledConvolution<float>;

@@ -30,10 +30,6 @@ class TiledConvolution {
   static constexpr int kBlockRows = 288;
   // Outputs that are multiplied before they are written to their images.
   static constexpr int kOutputRows = 192;
-  // Tasks of a backward pass that are aimed at, and most chunks of images among them; each chunk costs
-  // a copy of the weight gradient.
-  static constexpr int kTasks = 32;
-  static constexpr int kMostChunks = 16;
 
   struct Part {
     int group;
@@ -48,7 +44,6 @@ class TiledConvolution {
     std::vector<Part> parts;
   };
   struct Workspace;
-  struct Sums;  // what the chunks of a backward pass contribute
 
   void MakeBlocks();
   Dtype* Pack(bool transposed, AlignedBuffer<Dtype>* buffer) const;

@@ -45,8 +45,8 @@ struct GroupedCase {
 /// Convolution groups and position sets of 6 channels: equal, one of either, nested both ways, and across.
 /// 6 groups are depthwise, with a channel multiplier of 1, 2 and, beyond what the direct kernels take, 5.
 inline std::vector<GroupedCase> GroupedCases() {
-  return {{2, 2, 4, 1}, {3, 1, 6, 1}, {1, 3, 4, 1}, {1, 6, 3, 2}, {6, 2, 6, 1}, {2, 6, 4, 2}, {2, 3, 4, 1}, {3, 2, 3, 2},
-          {6, 6, 6, 1}, {6, 1, 6, 2}, {6, 6, 12, 2}, {6, 3, 12, 1}, {6, 6, 30, 1}};
+  return {{2, 2, 4, 1}, {3, 1, 6, 1}, {1, 3, 4, 1}, {1, 6, 3, 2}, {6, 2, 6, 1}, {2, 6, 4, 2}, {2, 3, 4, 1},
+          {3, 2, 3, 2}, {6, 6, 6, 1}, {6, 1, 6, 2}, {6, 6, 12, 2}, {6, 3, 12, 1}, {6, 6, 30, 1}};
 }
 
 /// The cases that every property is checked on.

@@ -88,7 +88,8 @@ TYPED_TEST(FastLayersTest, ConvolutionIsUpstreams) {
 TYPED_TEST(FastLayersTest, ConvolutionOfLongRowsAndSmallPlanes) {
   for (const std::vector<int>& shape : {std::vector<int>{2, 3, 4, 600}, {40, 3, 2, 3}, {9, 3, 7, 7}, {1, 3, 1, 1}}) {
     const std::string text =
-        "type: 'Convolution' convolution_param { num_output: 5 kernel_size: 3 pad: 1 weight_filler { type: 'gaussian' std: 1 }";
+        "type: 'Convolution' convolution_param { num_output: 5 kernel_size: 3 pad: 1 "
+        "weight_filler { type: 'gaussian' std: 1 }";
     const auto ours = this->Make(text + " }"), theirs = this->Make(text + " engine: CAFFE }");
     const auto result = this->Run(ours.get(), shape, false);
     this->ExpectEqual(this->Run(theirs.get(), shape, false, ours.get()), result);
@@ -179,7 +180,8 @@ TYPED_TEST(FastLayersTest, BitsDoNotDependOnTheNumberOfThreads) {
   const std::vector<int> shape = {5, 48, 9, 9};
   for (const char* text :
        {"type: 'Convolution' convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: 'xavier' } }",
-        "type: 'Convolution' convolution_param { num_output: 48 group: 48 kernel_size: 3 weight_filler { type: 'xavier' } }",
+        "type: 'Convolution' convolution_param { num_output: 48 group: 48 kernel_size: 3 "
+        "weight_filler { type: 'xavier' } }",
         "type: 'BatchNorm'", "type: 'Scale' scale_param { bias_term: true }", "type: 'ReLU'",
         "type: 'Pooling' pooling_param { kernel_size: 3 stride: 2 pool: MAX }",
         "type: 'Pooling' pooling_param { kernel_size: 3 stride: 2 pool: AVE pad: 1 }"}) {
