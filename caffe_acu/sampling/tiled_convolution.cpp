@@ -54,7 +54,7 @@ void TiledConvolution<Dtype>::MakeBlocks() {
   const auto add_part = [&](int channel, int channels) {
     Block& block = blocks_.back();
     const int group = channel / per_group, row = block.channels * K, rows = channels * K;
-    block.parts.push_back({group, channel, channels, channel % per_group == 0,
+    block.parts.push_back({group, channel, channel % per_group == 0,
                            (channel + channels) % per_group == 0, row, rows, packed, partial_size_});
     packed += static_cast<size_t>(rows) * shape_.outputs_per_group();
     partial_size_ += static_cast<size_t>(rows) * gradient_columns_;

@@ -33,7 +33,7 @@ class TiledConvolution {
 
   struct Part {
     int group;
-    int channel, channels;  // in the block's order: absolute
+    int channel;            // the first
     bool first, last;       // of its group
     int row, rows;          // of the block's samples
     size_t packed;          // where its weights stand, packed in either order
