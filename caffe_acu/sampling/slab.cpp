@@ -158,7 +158,7 @@ CAFFE_ACU_INLINE void RefillSlabKernel(const SlabShape& s, const T* plane, T* sl
 
 // The transpose of CopyPhases; kAdd: onto what stands there.
 template <bool kAdd, typename T>
-CAFFE_ACU_INLINE void AddPhases(const SlabShape& s, const T* in, const Inside& inside, T* out) {
+CAFFE_ACU_INLINE void MergePhases(const SlabShape& s, const T* in, const Inside& inside, T* out) {
   typedef RowLanes<T> L;
   if (s.stride_w == 2) {
     const T* odd = in + s.phase_size;
@@ -205,7 +205,7 @@ CAFFE_ACU_INLINE void SlabToPlane(const SlabShape& s, const T* slab, T* plane) {
     const T* in = slab + RowOffset(s, i);
     T* out = plane + static_cast<long>(s.row + i) * s.plane_width + s.column;
     if (s.stride_w > 1) {
-      AddPhases<kAdd>(s, in, columns, out);
+      MergePhases<kAdd>(s, in, columns, out);
     } else if (kAdd) {
       AddRow(in + columns.begin, count, out + columns.begin);
     } else {

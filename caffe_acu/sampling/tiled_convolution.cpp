@@ -127,8 +127,7 @@ void TiledConvolution<Dtype>::ForwardTile(int index, const Dtype* packed, const 
         const Dtype* plane =
             input + part.image * shape_.input_step() + static_cast<size_t>(c) * shape_.geometry.in_size();
         if (plan_.is_identity()) {
-          std::copy_n(plane + part.part.row * shape_.geometry.out_width + part.part.column, part.pixels(),
-                      row + part.at);
+          std::copy_n(plane + part.in_plane(shape_.geometry.out_width), part.pixels(), row + part.at);
           continue;
         }
         SpreadSlab(plan_.Slab(set, part.part), plane, slab);
@@ -153,9 +152,7 @@ void TiledConvolution<Dtype>::WriteOutputs(const std::vector<TilePart>& tile, in
   for (int d = 0; d < count; ++d, rows += kPitch) {
     const Dtype bias = parameters_.bias ? parameters_.bias[first + d] : Dtype(0);
     for (const TilePart& part : tile) {
-      Dtype* out = output + part.image * shape_.output_step() +
-                   static_cast<size_t>(first + d) * shape_.geometry.out_size() +
-                   part.part.row * shape_.geometry.out_width + part.part.column;
+      Dtype* out = output + OutputAt(part, first + d);
       const Dtype* in = rows + part.at;
       for (int i = 0; i < part.pixels(); ++i) out[i] = in[i] + bias;
     }
@@ -167,10 +164,7 @@ void TiledConvolution<Dtype>::ReadOutputs(const std::vector<TilePart>& tile, int
                                           const Dtype* output, Dtype* rows) const {
   for (int d = 0; d < count; ++d, rows += kPitch) {
     for (const TilePart& part : tile) {
-      const Dtype* in = output + part.image * shape_.output_step() +
-                        static_cast<size_t>(first + d) * shape_.geometry.out_size() +
-                        part.part.row * shape_.geometry.out_width + part.part.column;
-      std::copy_n(in, part.pixels(), rows + part.at);
+      std::copy_n(output + OutputAt(part, first + d), part.pixels(), rows + part.at);
     }
   }
 }
@@ -259,7 +253,7 @@ void TiledConvolution<Dtype>::BackwardChannel(int channel, const std::vector<Til
   if (plan_.is_identity() && !position_sums) {  // a 1x1 convolution: the samples are the input
     for (const TilePart& part : tile) {
       const size_t at = part.image * shape_.input_step() + static_cast<size_t>(channel) * shape_.geometry.in_size() +
-                        part.part.row * shape_.geometry.out_width + part.part.column;
+                        part.in_plane(shape_.geometry.out_width);
       Dtype* row = rows + part.at;
       for (int i = 0; i < part.pixels() && input_gradient; ++i) input_gradient[at + i] += row[i];
       if (samples) std::copy_n(input + at, part.pixels(), row);

@@ -53,6 +53,11 @@ class TiledConvolution {
                      Dtype* partial_weight, double* partial_positions) const;
   void BackwardChannel(int channel, const std::vector<TilePart>& tile, const Dtype* input, Dtype* input_gradient,
                        bool samples, Dtype* rows, double* position_sums) const;
+  // Where the part's first pixel stands in output plane d.
+  size_t OutputAt(const TilePart& part, int d) const {
+    return part.image * shape_.output_step() + static_cast<size_t>(d) * shape_.geometry.out_size() +
+           part.in_plane(shape_.geometry.out_width);
+  }
   void WriteOutputs(const std::vector<TilePart>& tile, int first, int count, const Dtype* rows, Dtype* output) const;
   void ReadOutputs(const std::vector<TilePart>& tile, int first, int count, const Dtype* output, Dtype* rows) const;
   void AddWeightGradients(int chunks, const Dtype* partial, Dtype* weight_gradient) const;

@@ -14,6 +14,8 @@ struct TilePart {
   int at;
 
   int pixels() const { return part.rows * part.columns; }
+  /// Of its first pixel in an output plane; those that follow are neighbours, since rows are whole or single.
+  int in_plane(int out_width) const { return part.row * out_width + part.column; }
 };
 
 /**
