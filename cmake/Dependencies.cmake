@@ -29,6 +29,11 @@ target_link_libraries(caffe_dependencies INTERFACE
 target_include_directories(caffe_dependencies SYSTEM INTERFACE
   "${PROJECT_SOURCE_DIR}/caffe_acu/compat" ${OPENCV_INCLUDE_DIR}
   ${HDF5_INCLUDE_DIRS})
-# Caffe switches features by macros; these are all on, and CPU_ONLY goes when CUDA comes.
+# Caffe switches features by macros.
 target_compile_definitions(caffe_dependencies INTERFACE
-  USE_OPENCV USE_LMDB USE_HDF5 CPU_ONLY BOOST_BIND_GLOBAL_PLACEHOLDERS)
+  USE_OPENCV USE_LMDB USE_HDF5 BOOST_BIND_GLOBAL_PLACEHOLDERS)
+if(CAFFE_ACU_CUDA)
+  target_link_libraries(caffe_dependencies INTERFACE caffe_cuda_dependencies)
+else()
+  target_compile_definitions(caffe_dependencies INTERFACE CPU_ONLY)
+endif()
