@@ -1,5 +1,6 @@
 #include "caffe_acu/fast/convolution.hpp"
 
+#include "caffe_acu/gpu/active_convolution.hpp"
 #include "caffe_acu/layers/spatial_settings.hpp"
 #include "caffe_acu/sampling/active_convolution.hpp"
 #include "caffe_acu/shapes/start_positions.hpp"
@@ -13,7 +14,7 @@ bool IsOurs(const LayerParameter& layer, const std::vector<int>& shape) {
          (param.axis() == 1 || param.axis() == -3);
 }
 
-// The layer as an active convolution: its shape, and lattice positions in the layer's type.
+// The layer as an active convolution: its shape, and lattice positions, on the CPU in the layer's type.
 template <typename Dtype>
 struct Lattice {
   Lattice(const LayerParameter& layer, const Blob<Dtype>& bottom, const Blob<Dtype>& top) {
@@ -30,28 +31,42 @@ struct Lattice {
     shape.sets = 1;
     shape.geometry = {bottom.shape(2), bottom.shape(3), top.shape(2), top.shape(3), s.stride[0], s.stride[1],
                       s.dilation[0] * (s.kernel[0] / 2) - s.pad[0], s.dilation[1] * (s.kernel[1] / 2) - s.pad[1]};
+    on_device = DevicePositions<Dtype>::Lattice(s.kernel[0], s.kernel[1], s.dilation[0], s.dilation[1]);
   }
   ActiveConvolutionShape shape;
   std::vector<Dtype> x, y;
+  DevicePositions<Dtype> on_device;
 };
 
-template <typename Dtype>
-ActiveConvolutionParameters<Dtype> Parameters(const LayerParameter& layer, const Lattice<Dtype>& lattice,
-                                              const std::vector<shared_ptr<Blob<Dtype>>>& blobs) {
-  return {blobs[0]->cpu_data(), layer.convolution_param().bias_term() ? blobs[1]->cpu_data() : nullptr,
-          lattice.x.data(), lattice.y.data()};
-}
-
 }  // namespace
+
+bool IsDepthwise(const LayerParameter& layer, int channels) {
+  const ConvolutionParameter& param = layer.convolution_param();
+  ActiveConvolutionShape shape;
+  shape.channels = channels;
+  shape.outputs = static_cast<int>(param.num_output());
+  shape.groups = static_cast<int>(param.group());
+  return shape.depthwise();
+}
 
 template <typename Dtype>
 bool ConvolutionForward(const LayerParameter& layer, const std::vector<shared_ptr<Blob<Dtype>>>& blobs,
                         const std::vector<Blob<Dtype>*>& bottom, const std::vector<Blob<Dtype>*>& top) {
   if (!IsOurs(layer, bottom[0]->shape())) return false;
+  const bool bias = layer.convolution_param().bias_term();
   for (size_t i = 0; i < bottom.size(); ++i) {
     if (bottom[i]->count() == 0) continue;
     const Lattice<Dtype> lattice(layer, *bottom[i], *top[i]);
-    ActiveConvolutionForward(lattice.shape, bottom[i]->cpu_data(), Parameters(layer, lattice, blobs),
+#ifndef CPU_ONLY
+    if (Caffe::mode() == Caffe::GPU) {
+      ActiveConvolutionForwardGpu(lattice.shape, bottom[i]->gpu_data(), blobs[0]->gpu_data(),
+                                  bias ? blobs[1]->gpu_data() : nullptr, lattice.on_device, top[i]->mutable_gpu_data());
+      continue;
+    }
+#endif
+    ActiveConvolutionForward(lattice.shape, bottom[i]->cpu_data(),
+                             {blobs[0]->cpu_data(), bias ? blobs[1]->cpu_data() : nullptr, lattice.x.data(),
+                              lattice.y.data()},
                              top[i]->mutable_cpu_data());
   }
   return true;
@@ -66,12 +81,23 @@ bool ConvolutionBackward(const LayerParameter& layer, const std::vector<shared_p
   for (size_t i = 0; i < bottom.size(); ++i) {
     if (bottom[i]->count() == 0) continue;
     const Lattice<Dtype> lattice(layer, *bottom[i], *top[i]);
-    ActiveConvolutionGradients<Dtype> gradients;
-    gradients.input = propagate_down[i] ? bottom[i]->mutable_cpu_diff() : nullptr;
-    gradients.weight = param_propagate_down[0] ? blobs[0]->mutable_cpu_diff() : nullptr;
-    gradients.bias = bias && param_propagate_down[1] ? blobs[1]->mutable_cpu_diff() : nullptr;
-    ActiveConvolutionBackward(lattice.shape, bottom[i]->cpu_data(), Parameters(layer, lattice, blobs),
-                              top[i]->cpu_diff(), gradients);
+    const auto gradients = [&](Dtype* (Blob<Dtype>::*diff)()) {
+      ActiveConvolutionGradients<Dtype> result;
+      result.input = propagate_down[i] ? (bottom[i]->*diff)() : nullptr;
+      result.weight = param_propagate_down[0] ? (*blobs[0].*diff)() : nullptr;
+      result.bias = bias && param_propagate_down[1] ? (*blobs[1].*diff)() : nullptr;
+      return result;
+    };
+#ifndef CPU_ONLY
+    if (Caffe::mode() == Caffe::GPU) {
+      ActiveConvolutionBackwardGpu(lattice.shape, bottom[i]->gpu_data(), blobs[0]->gpu_data(), lattice.on_device,
+                                   top[i]->gpu_diff(), gradients(&Blob<Dtype>::mutable_gpu_diff));
+      continue;
+    }
+#endif
+    ActiveConvolutionBackward(lattice.shape, bottom[i]->cpu_data(),
+                              {blobs[0]->cpu_data(), nullptr, lattice.x.data(), lattice.y.data()}, top[i]->cpu_diff(),
+                              gradients(&Blob<Dtype>::mutable_cpu_diff));
   }
   return true;
 }

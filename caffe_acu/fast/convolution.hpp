@@ -9,8 +9,9 @@
 namespace caffe {
 
 /**
- * @brief The CPU passes of Caffe's Convolution, as an active convolution whose synapses rest on the
- *        lattice: threads over tiles of the batch, direct kernels where each group has one channel.
+ * @brief The passes of Caffe's Convolution, as an active convolution whose synapses rest on the lattice: on
+ *        the CPU threads over tiles of the batch, on the GPU one product for many images, and direct kernels
+ *        where each group has one channel. They run where Caffe's mode says.
  *
  * Takes two spatial axes with any kernel, stride, pad, dilation and groups. Returns false, having done
  * nothing, for what is left to upstream's code: other numbers of axes, and layers that ask for upstream's
@@ -25,6 +26,10 @@ template <typename Dtype>
 bool ConvolutionBackward(const LayerParameter& layer, const std::vector<shared_ptr<Blob<Dtype>>>& blobs,
                          const std::vector<bool>& param_propagate_down, const std::vector<Blob<Dtype>*>& top,
                          const std::vector<bool>& propagate_down, const std::vector<Blob<Dtype>*>& bottom);
+
+/// Whether a layer of two spatial axes has one channel in each group, and few outputs: done by direct kernels,
+/// which on the GPU are faster than cuDNN's.
+bool IsDepthwise(const LayerParameter& layer, int channels);
 
 }  // namespace caffe
 

@@ -1,6 +1,7 @@
 #include "caffe_acu/layers/active_layer.hpp"
 
 #include "caffe/filler.hpp"
+#include "caffe_acu/gpu/active_convolution.hpp"
 #include "caffe_acu/layers/layer_error.hpp"
 
 namespace caffe {
@@ -121,50 +122,85 @@ ActiveConvolutionShape ActiveLayer<Dtype>::Shape(const Blob<Dtype>& bottom) cons
 }
 
 template <typename Dtype>
-ActiveConvolutionParameters<Dtype> ActiveLayer<Dtype>::Parameters(const ActiveConvolutionShape& shape,
-                                                                  int slice) const {
+template <typename Function>
+void ActiveLayer<Dtype>::ForEachSlice(const vector<Blob<Dtype>*>& bottom, Function f) const {
+  for (size_t i = 0; i < bottom.size(); ++i) {
+    if (bottom[i]->shape(0) == 0) continue;
+    const ActiveConvolutionShape shape = Shape(*bottom[i]);
+    for (int slice = 0; slice < slices(); ++slice) f(i, shape, slice);
+  }
+}
+
+template <typename Dtype>
+ActiveConvolutionParameters<Dtype> ActiveLayer<Dtype>::Parameters(const ActiveConvolutionShape& shape, int slice,
+                                                                  Data data) const {
   const int positions = slice * shape.sets * shape.synapses;
-  return {this->blobs_[kWeight]->cpu_data() + slice * shape.weight_size(),
-          has_bias() ? this->blobs_[kBias]->cpu_data() + slice * shape.outputs : nullptr,
-          this->blobs_[kX]->cpu_data() + positions, this->blobs_[kY]->cpu_data() + positions};
+  const auto of = [&](int blob) { return (*this->blobs_[blob].*data)(); };
+  return {of(kWeight) + slice * shape.weight_size(), has_bias() ? of(kBias) + slice * shape.outputs : nullptr,
+          of(kX) + positions, of(kY) + positions};
+}
+
+template <typename Dtype>
+ActiveConvolutionGradients<Dtype> ActiveLayer<Dtype>::Gradients(const ActiveConvolutionShape& shape, int slice,
+                                                                MutableDiff diff, Blob<Dtype>* bottom,
+                                                                bool propagate_down) const {
+  const auto of = [&](int blob, bool wanted, int offset) -> Dtype* {
+    return wanted && this->param_propagate_down_[blob] ? (*this->blobs_[blob].*diff)() + offset : nullptr;
+  };
+  const int positions = slice * shape.sets * shape.synapses;
+  ActiveConvolutionGradients<Dtype> gradients;
+  gradients.input = propagate_down ? (bottom->*diff)() : nullptr;
+  gradients.add_to_input = slice > 0;
+  gradients.weight = of(kWeight, true, slice * shape.weight_size());
+  gradients.bias = of(kBias, has_bias(), slice * shape.outputs);
+  gradients.alpha = of(kX, settings_.rule.learn, positions);
+  gradients.beta = of(kY, settings_.rule.learn, positions);
+  return gradients;
 }
 
 template <typename Dtype>
 void ActiveLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-  for (size_t i = 0; i < bottom.size(); ++i) {
-    if (bottom[i]->shape(0) == 0) continue;
-    const ActiveConvolutionShape shape = Shape(*bottom[i]);
-    Dtype* output = top[i]->mutable_cpu_data();
-    for (int slice = 0; slice < slices(); ++slice) {
-      ActiveConvolutionForward(shape, bottom[i]->cpu_data(), Parameters(shape, slice),
-                               output + slice * shape.outputs * shape.geometry.out_size());
-    }
-  }
+  ForEachSlice(bottom, [&](size_t i, const ActiveConvolutionShape& shape, int slice) {
+    ActiveConvolutionForward(shape, bottom[i]->cpu_data(), Parameters(shape, slice, &Blob<Dtype>::cpu_data),
+                             top[i]->mutable_cpu_data() + slice * shape.outputs * shape.geometry.out_size());
+  });
 }
 
 template <typename Dtype>
 void ActiveLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
-  const auto diff = [this](int blob, bool wanted, int offset) {
-    return wanted && this->param_propagate_down_[blob] ? this->blobs_[blob]->mutable_cpu_diff() + offset : nullptr;
-  };
-  for (size_t i = 0; i < bottom.size(); ++i) {
-    if (bottom[i]->shape(0) == 0) continue;
-    const ActiveConvolutionShape shape = Shape(*bottom[i]);
-    for (int slice = 0; slice < slices(); ++slice) {
-      const int positions = slice * shape.sets * shape.synapses;
-      ActiveConvolutionGradients<Dtype> gradients;
-      gradients.input = propagate_down[i] ? bottom[i]->mutable_cpu_diff() : nullptr;
-      gradients.add_to_input = slice > 0;
-      gradients.weight = diff(kWeight, true, slice * shape.weight_size());
-      gradients.bias = diff(kBias, has_bias(), slice * shape.outputs);
-      gradients.alpha = diff(kX, settings_.rule.learn, positions);
-      gradients.beta = diff(kY, settings_.rule.learn, positions);
-      ActiveConvolutionBackward(shape, bottom[i]->cpu_data(), Parameters(shape, slice),
-                                top[i]->cpu_diff() + slice * shape.outputs * shape.geometry.out_size(), gradients);
-    }
-  }
+  ForEachSlice(bottom, [&](size_t i, const ActiveConvolutionShape& shape, int slice) {
+    ActiveConvolutionBackward(shape, bottom[i]->cpu_data(), Parameters(shape, slice, &Blob<Dtype>::cpu_data),
+                              top[i]->cpu_diff() + slice * shape.outputs * shape.geometry.out_size(),
+                              Gradients(shape, slice, &Blob<Dtype>::mutable_cpu_diff, bottom[i], propagate_down[i]));
+  });
 }
+
+#ifndef CPU_ONLY
+
+template <typename Dtype>
+void ActiveLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+  ForEachSlice(bottom, [&](size_t i, const ActiveConvolutionShape& shape, int slice) {
+    const ActiveConvolutionParameters<Dtype> p = Parameters(shape, slice, &Blob<Dtype>::gpu_data);
+    ActiveConvolutionForwardGpu(shape, bottom[i]->gpu_data(), p.weight, p.bias,
+                                DevicePositions<Dtype>::Learned(p.alpha, p.beta),
+                                top[i]->mutable_gpu_data() + slice * shape.outputs * shape.geometry.out_size());
+  });
+}
+
+template <typename Dtype>
+void ActiveLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                                      const vector<Blob<Dtype>*>& bottom) {
+  ForEachSlice(bottom, [&](size_t i, const ActiveConvolutionShape& shape, int slice) {
+    const ActiveConvolutionParameters<Dtype> p = Parameters(shape, slice, &Blob<Dtype>::gpu_data);
+    ActiveConvolutionBackwardGpu(shape, bottom[i]->gpu_data(), p.weight,
+                                 DevicePositions<Dtype>::Learned(p.alpha, p.beta),
+                                 top[i]->gpu_diff() + slice * shape.outputs * shape.geometry.out_size(),
+                                 Gradients(shape, slice, &Blob<Dtype>::mutable_gpu_diff, bottom[i], propagate_down[i]));
+  });
+}
+
+#endif
 
 INSTANTIATE_CLASS(ActiveLayer);
 

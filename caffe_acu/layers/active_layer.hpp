@@ -62,6 +62,11 @@ class ActiveLayer : public Layer<Dtype>, public HasPositions {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef CPU_ONLY
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
   void MakeBlobs();
@@ -73,7 +78,15 @@ class ActiveLayer : public Layer<Dtype>, public HasPositions {
   // An active convolution of its own for each slice of the outputs; there is one slice, unless the sets
   // slice the outputs.
   int slices() const { return settings_.sets_slice_outputs ? settings_.sets : 1; }
-  ActiveConvolutionParameters<Dtype> Parameters(const ActiveConvolutionShape& shape, int slice) const;
+  // Where a blob's data or diff lies, on the CPU or the GPU.
+  typedef const Dtype* (Blob<Dtype>::*Data)() const;
+  typedef Dtype* (Blob<Dtype>::*MutableDiff)();
+  ActiveConvolutionParameters<Dtype> Parameters(const ActiveConvolutionShape& shape, int slice, Data data) const;
+  ActiveConvolutionGradients<Dtype> Gradients(const ActiveConvolutionShape& shape, int slice, MutableDiff diff,
+                                              Blob<Dtype>* bottom, bool propagate_down) const;
+  // Calls f(index of the bottom, shape, slice) for all of them; an empty batch has none.
+  template <typename Function>
+  void ForEachSlice(const vector<Blob<Dtype>*>& bottom, Function f) const;
 
   Settings settings_;
   int channels_;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "caffe/util/math_functions.hpp"
+#include "caffe_acu/step/position_kernels.hpp"
+
 namespace caffe {
 
 bool PositionRule::operator==(const PositionRule& other) const {
@@ -24,6 +27,26 @@ int LearnableParamId(const Net<Dtype>& net, const Blob<Dtype>& blob) {
   return -1;
 }
 
+template <typename Dtype>
+void ZeroDiff(Blob<Dtype>* blob) {
+#ifndef CPU_ONLY
+  if (Caffe::mode() == Caffe::GPU) {
+    caffe_gpu_set(blob->count(), Dtype(0), blob->mutable_gpu_diff());
+    return;
+  }
+#endif
+  std::fill_n(blob->mutable_cpu_diff(), blob->count(), Dtype(0));
+}
+
+// The first synapse that sits at exactly (0, 0), or kNone.
+template <typename Dtype>
+int SynapseAtOrigin(int synapses, const Dtype* x, const Dtype* y) {
+  for (int k = 0; k < synapses; ++k) {
+    if (x[k] == 0 && y[k] == 0) return k;
+  }
+  return PositionRule::kNone;
+}
+
 }  // namespace
 
 template <typename Dtype>
@@ -36,9 +59,7 @@ void PositionStep<Dtype>::Collect(const Net<Dtype>& net) {
       if (has_positions) Add(net, *layer, layer->blobs(), has_positions->position_rule());
     }
   }
-  for (Positions& positions : positions_) {
-    if (FixedWasMoved(positions)) DecideFixed(&positions);
-  }
+  for (Positions& positions : positions_) FollowFixed(&positions);
 }
 
 template <typename Dtype>
@@ -73,14 +94,12 @@ void PositionStep<Dtype>::DecideFixed(Positions* positions) {
   const int synapses = positions->x->count(1);
   const Dtype* x = positions->x->cpu_data();
   const Dtype* y = positions->y->cpu_data();
-  positions->fixed.assign(sets, positions->rule.fixed_synapse);
+  positions->fixed.reset(new Blob<int>(vector<int>{sets}));
   for (int s = 0; s < sets; ++s, x += synapses, y += synapses) {
-    int& fixed = positions->fixed[s];
+    int& fixed = positions->fixed->mutable_cpu_data()[s];
+    fixed = positions->rule.fixed_synapse;
     if (fixed == PositionRule::kAtOrigin) {
-      fixed = PositionRule::kNone;
-      for (int k = synapses - 1; k >= 0; --k) {
-        if (x[k] == 0 && y[k] == 0) fixed = k;
-      }
+      fixed = SynapseAtOrigin(synapses, x, y);
     } else if (fixed >= 0 && (x[fixed] != 0 || y[fixed] != 0)) {
       LOG(WARNING) << "Layer '" << positions->layer << "', position set " << s << ": the fixed synapse "
                    << fixed << " is not at (0, 0) but at (" << x[fixed] << ", " << y[fixed]
@@ -91,15 +110,23 @@ void PositionStep<Dtype>::DecideFixed(Positions* positions) {
 }
 
 template <typename Dtype>
-bool PositionStep<Dtype>::FixedWasMoved(const Positions& positions) {
-  if (positions.rule.fixed_synapse != PositionRule::kAtOrigin) return false;
-  const int synapses = positions.x->count(1);
-  for (size_t s = 0; s < positions.fixed.size(); ++s) {
-    if (positions.fixed[s] < 0) continue;
-    const int i = static_cast<int>(s) * synapses + positions.fixed[s];
-    if (positions.x->cpu_data()[i] != 0 || positions.y->cpu_data()[i] != 0) return true;
+void PositionStep<Dtype>::FollowFixed(Positions* positions) {
+  if (positions->rule.fixed_synapse != PositionRule::kAtOrigin) return;
+  const int sets = positions->x->shape(0);
+  const int synapses = positions->x->count(1);
+#ifndef CPU_ONLY
+  if (Caffe::mode() == Caffe::GPU) {
+    FollowFixedGpu(sets, synapses, positions->x->gpu_data(), positions->y->gpu_data(),
+                   positions->fixed->mutable_gpu_data());
+    return;
   }
-  return false;
+#endif
+  const Dtype* x = positions->x->cpu_data();
+  const Dtype* y = positions->y->cpu_data();
+  int* fixed = positions->fixed->mutable_cpu_data();
+  for (int s = 0; s < sets; ++s, x += synapses, y += synapses) {
+    if (fixed[s] >= 0 && (x[fixed[s]] != 0 || y[fixed[s]] != 0)) fixed[s] = SynapseAtOrigin(synapses, x, y);
+  }
 }
 
 template <typename Dtype>
@@ -111,6 +138,12 @@ template <typename Dtype>
 void PositionStep<Dtype>::Normalize() {
   for (const Positions& positions : positions_) {
     if (!positions.rule.normalize) continue;
+#ifndef CPU_ONLY
+    if (Caffe::mode() == Caffe::GPU) {
+      NormalizePositionsGpu(positions.x->count(), positions.x->mutable_gpu_diff(), positions.y->mutable_gpu_diff());
+      continue;
+    }
+#endif
     Dtype* gx = positions.x->mutable_cpu_diff();
     Dtype* gy = positions.y->mutable_cpu_diff();
     for (int i = 0; i < positions.x->count(); ++i) {
@@ -128,15 +161,21 @@ void PositionStep<Dtype>::Freeze(int param_id, int iter) {
   const Positions& positions = positions_[owner_[param_id]];
   const bool is_x = param_id == positions.x_id;
   Blob<Dtype>* blob = is_x ? positions.x : positions.y;
-  Dtype* diff = blob->mutable_cpu_diff();
   const bool lr_zero = is_x ? positions.x_frozen : positions.y_frozen;
   if (lr_zero || !positions.rule.learn || iter < positions.rule.warmup_iter) {
-    std::fill_n(diff, blob->count(), Dtype(0));
+    ZeroDiff(blob);
     return;
   }
-  const int synapses = blob->count(1);
-  for (size_t s = 0; s < positions.fixed.size(); ++s) {
-    if (positions.fixed[s] >= 0) diff[s * synapses + positions.fixed[s]] = 0;
+  const int sets = blob->shape(0), synapses = blob->count(1);
+#ifndef CPU_ONLY
+  if (Caffe::mode() == Caffe::GPU) {
+    FreezeFixedGpu(sets, synapses, positions.fixed->gpu_data(), blob->mutable_gpu_diff());
+    return;
+  }
+#endif
+  const int* fixed = positions.fixed->cpu_data();
+  for (int s = 0; s < sets; ++s) {
+    if (fixed[s] >= 0) blob->mutable_cpu_diff()[s * synapses + fixed[s]] = 0;
   }
 }
 

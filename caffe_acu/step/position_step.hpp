@@ -43,6 +43,8 @@ class HasPositions {
  * momentum, from a snapshot say, from moving it. Frozen are: everything during the warm-up, everything
  * with learning off or lr_mult 0, and the fixed synapse always. The iteration comes from the solver, so
  * there is no state that a snapshot would have to hold.
+ *
+ * In GPU mode all of it happens there, and nothing is copied to the host.
  */
 template <typename Dtype>
 class PositionStep {
@@ -64,14 +66,14 @@ class PositionStep {
     int x_id, y_id;  // in learnable_params
     Blob<Dtype>* x;
     Blob<Dtype>* y;
-    bool x_frozen, y_frozen;  // lr_mult 0
-    std::vector<int> fixed;   // a synapse for each set, or kNone
+    bool x_frozen, y_frozen;      // lr_mult 0
+    shared_ptr<Blob<int>> fixed;  // (sets): a synapse for each, or kNone
   };
 
   void Add(const Net<Dtype>& net, const Layer<Dtype>& layer, const std::vector<shared_ptr<Blob<Dtype>>>& blobs,
            const PositionRule& rule);
   static void DecideFixed(Positions* positions);
-  static bool FixedWasMoved(const Positions& positions);
+  static void FollowFixed(Positions* positions);
 
   bool collected_ = false;
   std::vector<Positions> positions_;
