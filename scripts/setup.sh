@@ -2,25 +2,34 @@
 # Sets up everything on a fresh Debian machine: packages, Python environment, Caffe with the ACU layers.
 # Run again after any change; what stands is left alone.
 #
-#   scripts/setup.sh [--tests] [-D<CMAKE_OPTION>=<value> ...]
+#   scripts/setup.sh [--tests] [--cuda | --cuda-wheels] [--build <folder>] [-D<CMAKE_OPTION>=<value> ...]
 #
-#   --tests   build upstream's tests and ours as well, and install pytest
-#   -D...     handed to CMake, e.g. -DCAFFE_SOURCE_DIR=/path/to/a/checkout/of/caffe
+#   --tests         build upstream's tests and ours as well, and install pytest
+#   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
+#                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
+#   --cuda-wheels   the same, with the compiler from .venv as well
+#   --build <folder>  build there instead of build/, e.g. beside a build for the CPU only
+#   -D...           handed to CMake, e.g. -DCAFFE_SOURCE_DIR=/path/to/a/checkout/of/caffe or, with --cuda,
+#                   -DCMAKE_CUDA_ARCHITECTURES=90 for one kind of GPU, which takes a third of the time
 #
 # Needs root or sudo for the packages, if any are missing. Results: .venv/ and build/.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
 tests=OFF
-extras=""
+cuda=""
+build=build
 cmake_options=()
-for argument in "$@"; do
-  case "$argument" in
-    --tests) tests=ON; extras="[test]" ;;
-    -D*) cmake_options+=("$argument") ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "setup.sh: unknown option $argument (see --help)" >&2; exit 2 ;;
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --tests) tests=ON ;;
+    --cuda | --cuda-wheels) cuda=$1 ;;
+    --build) build=${2:?"--build needs a folder"}; shift ;;
+    -D*) cmake_options+=("$1") ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "setup.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
   esac
+  shift
 done
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -63,22 +72,36 @@ fi
 
 python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
-# pip is asked only when pyproject.toml has changed, or when the tests' packages are wanted and not there.
-wanted=$(sha256sum pyproject.toml | cut -c1-64)
-installed=$(cat .venv/installed 2> /dev/null || true)
-if [ "$installed" != "$wanted$extras" ] && [ "$installed" != "$wanted[test]" ]; then
-  say "installing Python packages"
-  quietly "$python" -m pip install --disable-pip-version-check --editable ".$extras"
-  echo "$wanted$extras" > .venv/installed
-fi
-# Makes `import caffe` find pycaffe in the build tree.
-echo "$PWD/build/python" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/caffe_build.pth"
+# A build keeps what it was once made with.
+was_built_with() { grep -qs "^$1:BOOL=ON" "$build/CMakeCache.txt"; }
+was_built_with CAFFE_ACU_TESTS && tests=ON
+[ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
+[ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
 
-# A build that has the tests keeps them.
-grep -qs '^CAFFE_ACU_TESTS:BOOL=ON' build/CMakeCache.txt && tests=ON
+# pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
+wanted=$(sha256sum pyproject.toml | cut -c1-64)
+extras=(base)
+[ "$tests" = OFF ] || extras+=(test)
+[ -z "$cuda" ] || extras+=(cuda)
+[ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)
+touch .venv/installed
+for extra in "${extras[@]}"; do
+  grep -qx "$wanted $extra" .venv/installed && continue
+  say "installing Python packages ($extra)"
+  package="."
+  [ "$extra" = base ] || package=".[$extra]"
+  quietly "$python" -m pip install --disable-pip-version-check --editable "$package"
+  echo "$wanted $extra" >> .venv/installed
+done
+site_packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# Makes `import caffe` find pycaffe in the build tree.
+[ "$build" != build ] || echo "$PWD/build/python" > "$site_packages/caffe_build.pth"
+
+cmake_options=("-DPython_EXECUTABLE=$PWD/$python" "-DCAFFE_ACU_TESTS=$tests" "${cmake_options[@]}")
+[ -z "$cuda" ] || cmake_options+=(-DCAFFE_ACU_CUDA=ON)
+[ "$cuda" != --cuda-wheels ] || cmake_options+=("-DCMAKE_CUDA_COMPILER=$site_packages/nvidia/cu13/bin/nvcc")
 say "configuring"
-quietly cmake -S . -B build -G Ninja "-DPython_EXECUTABLE=$PWD/$python" "-DCAFFE_ACU_TESTS=$tests" \
-  "${cmake_options[@]}"
-say "building (about 5 minutes on 2 cores the first time)"
-cmake --build build
-say "ready: build/bin/caffe, .venv/bin/caffe-acu, and import caffe in $python"
+quietly cmake -S . -B "$build" -G Ninja "${cmake_options[@]}"
+say "building (about 5 minutes on 2 cores the first time, for GPUs 10 and more)"
+cmake --build "$build"
+say "ready: $build/bin/caffe, .venv/bin/caffe-acu, and import caffe in $python"
