@@ -18,19 +18,21 @@ function(caffe_acu_add_tests name)
     WORKING_DIRECTORY "${CAFFE_TREE}")
 endfunction()
 
-file(GLOB UPSTREAM_TESTS "${CAFFE_TREE}/src/caffe/test/test_*.cpp")
-list(FILTER UPSTREAM_TESTS EXCLUDE REGEX "test_caffe_main.cpp$")
-caffe_acu_add_tests(caffe_tests ${UPSTREAM_TESTS})
-target_compile_options(caffe_tests PRIVATE -w)
-target_precompile_headers(caffe_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
-
 file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/*.cpp")
 caffe_acu_add_tests(acu_tests ${ACU_TESTS})
 target_compile_options(acu_tests PRIVATE -Wall -Wextra)
-target_precompile_headers(acu_tests REUSE_FROM caffe_tests)
+target_precompile_headers(acu_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
 # The kernels for lesser processors than this one.
 foreach(level baseline x86-64-v3)
   add_test(NAME acu_tests_${level}
     COMMAND acu_tests --gtest_filter=*ACULayerTest*:*FastLayers*-*GPU* WORKING_DIRECTORY "${CAFFE_TREE}")
   set_tests_properties(acu_tests_${level} PROPERTIES ENVIRONMENT CAFFE_ACU_PROCESSOR=${level} TIMEOUT 300)
 endforeach()
+
+if(CAFFE_ACU_UPSTREAM_TESTS)
+  file(GLOB UPSTREAM_TESTS "${CAFFE_TREE}/src/caffe/test/test_*.cpp")
+  list(FILTER UPSTREAM_TESTS EXCLUDE REGEX "test_caffe_main.cpp$")
+  caffe_acu_add_tests(caffe_tests ${UPSTREAM_TESTS})
+  target_compile_options(caffe_tests PRIVATE -w)
+  target_precompile_headers(caffe_tests REUSE_FROM acu_tests)
+endif()
