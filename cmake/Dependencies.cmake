@@ -26,9 +26,7 @@ target_link_libraries(caffe_dependencies INTERFACE
   protobuf::libprotobuf PkgConfig::GLOG PkgConfig::GFLAGS PkgConfig::LMDB PkgConfig::BLAS
   ${HDF5_HL_LIBRARIES} ${HDF5_LIBRARIES} ${OPENCV_LIBRARIES}
   TBB::tbb Threads::Threads)
-target_include_directories(caffe_dependencies SYSTEM INTERFACE
-  "${PROJECT_SOURCE_DIR}/caffe_acu/compat" ${OPENCV_INCLUDE_DIR}
-  ${HDF5_INCLUDE_DIRS})
+target_include_directories(caffe_dependencies SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR} ${HDF5_INCLUDE_DIRS})
 # Caffe switches features by macros.
 target_compile_definitions(caffe_dependencies INTERFACE
   USE_OPENCV USE_LMDB USE_HDF5 BOOST_BIND_GLOBAL_PLACEHOLDERS)

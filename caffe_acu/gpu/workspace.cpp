@@ -20,6 +20,11 @@ size_t LimitFrom(const char* variable, size_t default_mib) {
   return mib << 20;
 }
 
+bool IsAsked(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text && std::string(text) != "" && std::string(text) != "0";
+}
+
 struct Workspace {
   // Without a check: at the end of a process the driver may be gone, and its memory with it.
   ~Workspace() { cudaFree(memory); }
@@ -60,10 +65,12 @@ size_t CudnnWorkspaceLimit() {
 }
 
 bool Deterministic() {
-  static const bool asked = [] {
-    const char* text = std::getenv("CAFFE_ACU_DETERMINISTIC");
-    return text && std::string(text) != "" && std::string(text) != "0";
-  }();
+  static const bool asked = IsAsked("CAFFE_ACU_DETERMINISTIC");
+  return asked;
+}
+
+bool MeasureAlgorithms() {
+  static const bool asked = IsAsked("CAFFE_ACU_CUDNN_FIND");
   return asked;
 }
 
