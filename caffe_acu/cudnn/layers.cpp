@@ -1,14 +1,17 @@
 #ifdef USE_CUDNN
 #include "caffe/layers/cudnn_conv_layer.hpp"
 #include "caffe/layers/cudnn_deconv_layer.hpp"
+#include "caffe_acu/fast/convolution.hpp"
 
 namespace caffe {
 
+// Where cuDNN does not do it, and where our depthwise kernels are faster, Caffe's layer takes over; it calls ours.
 template <typename Dtype>
 void CuDNNConvolutionLayer<Dtype>::Forward_gpu(const std::vector<Blob<Dtype>*>& bottom,
                                                const std::vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
-  const CudnnConvolution<Dtype>* convolution = this->Convolution(*bottom[0], *top[0]);
+  const bool depthwise = IsDepthwise(this->layer_param_, this->channels_);
+  const CudnnConvolution<Dtype>* convolution = depthwise ? nullptr : this->Convolution(*bottom[0], *top[0]);
   if (!convolution) return ConvolutionLayer<Dtype>::Forward_gpu(bottom, top);
   const Dtype* weight = this->blobs_[0]->gpu_data();
   for (size_t i = 0; i < bottom.size(); ++i) {
@@ -23,7 +26,8 @@ void CuDNNConvolutionLayer<Dtype>::Backward_gpu(const std::vector<Blob<Dtype>*>&
                                                 const std::vector<bool>& propagate_down,
                                                 const std::vector<Blob<Dtype>*>& bottom) {
   if (bottom[0]->count() == 0) return;
-  const CudnnConvolution<Dtype>* convolution = this->Convolution(*bottom[0], *top[0]);
+  const bool depthwise = IsDepthwise(this->layer_param_, this->channels_);
+  const CudnnConvolution<Dtype>* convolution = depthwise ? nullptr : this->Convolution(*bottom[0], *top[0]);
   if (!convolution) return ConvolutionLayer<Dtype>::Backward_gpu(top, propagate_down, bottom);
   for (size_t i = 0; i < top.size(); ++i) {
     const Dtype* top_diff = top[i]->gpu_diff();

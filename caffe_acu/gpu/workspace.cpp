@@ -47,7 +47,7 @@ void* GpuWorkspace(size_t bytes) {
     const cudaError_t error = cudaMalloc(&workspace.memory, bytes);
     CHECK_EQ(error, cudaSuccess) << cudaGetErrorString(error) << ": the workspace of " << (bytes >> 20)
                                  << " MiB does not fit onto GPU " << device
-                                 << "; a smaller CAFFE_ACU_WORKSPACE_MIB or batch may";
+                                 << "; a smaller CAFFE_ACU_WORKSPACE_MIB, CAFFE_ACU_CUDNN_WORKSPACE_MIB or batch may";
     workspace.size = bytes;
     workspace.device = device;
   }
