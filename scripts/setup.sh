@@ -46,6 +46,12 @@ quietly() {
   rm -f "$log"
 }
 
+# A build keeps what it was once made with.
+was_built_with() { grep -qs "^$1:BOOL=ON" "$build/CMakeCache.txt"; }
+was_built_with CAFFE_ACU_TESTS && tests=ON
+[ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
+[ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
+
 packages=(
   g++ cmake ninja-build pkg-config patch ccache
   libboost-dev libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev
@@ -54,6 +60,8 @@ packages=(
   # The system's Python, because Debian's Boost.Python is made for that one.
   python3 python3-dev python3-venv
 )
+# Fibers, as which the emulation of a GPU runs threads.
+[ -z "$cuda" ] || packages+=(libboost-context-dev)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -72,12 +80,6 @@ fi
 
 python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
-# A build keeps what it was once made with.
-was_built_with() { grep -qs "^$1:BOOL=ON" "$build/CMakeCache.txt"; }
-was_built_with CAFFE_ACU_TESTS && tests=ON
-[ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
-[ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
-
 # pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
 extras=(base)
