@@ -149,9 +149,8 @@ def test_every_symbol_is_found(folder):
 
 
 def test_the_tarball_is_small_and_has_everything(folder, tmp_path):
-    # zstd is 20 times as fast, and its files are larger; with CUDA that may be too much.
-    generator = "TXZ" if WITH_CUDA else "TZST"
-    subprocess.run(["cpack", "-G", generator, "-B", tmp_path], cwd=BUILD, stdout=subprocess.DEVNULL, check=True)
+    # Not the xz of the target `package`: zstd is 15 times as fast, and its files are larger by half.
+    subprocess.run(["cpack", "-G", "TZST", "-B", tmp_path], cwd=BUILD, stdout=subprocess.DEVNULL, check=True)
     (tarball,) = tmp_path.glob("caffe-acu-*.tar.*")
     assert tarball.stat().st_size < LARGEST
     names = run("tar", "-tf", tarball, env=None).stdout.splitlines()
@@ -229,45 +228,45 @@ def test_pycaffe(folder, tmp_path):
     assert result.stdout == f"{folder}/python/caffe/__init__.py True\n", result.stderr
 
 
-@pytest.fixture
-def wants_cuda(folder, tmp_path) -> Path:
-    """The folder, as if it were built for a CUDA that no machine has."""
-    copy = tmp_path / "wants cuda"
-    shutil.copytree(folder, copy, symlinks=True, copy_function=os.link)
-    program = copy / "libexec" / "caffe"
-    program.unlink()
-    shutil.copy(folder / "libexec" / "caffe", program)
-    for library in ("libcudnn.so.99", "libcublas.so.99"):  # added in front
-        subprocess.run(["patchelf", "--add-needed", library, program], check=True)
-    launcher = copy / "bin" / "caffe"
-    launcher.unlink()
-    text = (ROOT / "cmake" / "package" / "run.sh.in").read_text()
-    launcher.write_text(text.replace("@CUDA_MAJOR@", "99").replace("@CUDA_WHEELS@", "nvidia-cublas"))
-    launcher.chmod(0o755)
-    return launcher
-
-
-def make_library(path: Path, *options: str) -> None:
+def compile_c(path: Path, code: str, *options: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = ["cc", "-shared", "-nostdlib", "-x", "c", "/dev/null", "-o", path, f"-Wl,-soname,{path.name}"]
-    subprocess.run([*command, *options], check=True)
+    subprocess.run(["cc", "-x", "c", "-", "-x", "none", *options, "-o", path], input=code, text=True, check=True)
+
+
+def make_library(path: Path, *options: object) -> None:
+    compile_c(path, "", "-shared", "-nostdlib", f"-Wl,-soname,{path.name}", *options)
+
+
+@pytest.fixture
+def wants_cuda(tmp_path) -> tuple[Path, dict[str, str]]:
+    """The script that starts a program which needs a CUDA that no machine has, and the variables that lead to it."""
+    packages, toolkit = tmp_path / "site packages", tmp_path / "cuda toolkit"
+    libraries = [packages / "nvidia/cudnn/lib/libcudnn.so.99", toolkit / "lib64/libcublas.so.99"]
+    for library in libraries:
+        make_library(library)
+    code = '#include <stdio.h>\nint main(void) { puts("it runs"); }'
+    compile_c(tmp_path / "folder/libexec/caffe", code, "-Wl,--no-as-needed", *libraries)
+    script = tmp_path / "folder/bin/caffe"
+    script.parent.mkdir()
+    text = (ROOT / "cmake/package/run.sh.in").read_text()
+    script.write_text(text.replace("@CUDA_MAJOR@", "99").replace("@CUDA_WHEELS@", "nvidia-cublas"))
+    script.chmod(0o755)
+    return script, {"PYTHONPATH": str(packages), "CUDA_HOME": str(toolkit)}
+
+
+def test_cuda_is_found_in_python_packages_and_in_a_toolkit(wants_cuda):
+    script, variables = wants_cuda
+    result = run(script, env={"PATH": "/usr/bin:/bin"} | variables)
+    assert result.stdout == "it runs\n", result.stderr
 
 
 def test_without_cuda_the_cures_are_named(wants_cuda):
-    result = run(wants_cuda, "--version", env={"PATH": "/usr/bin:/bin"})
+    script, variables = wants_cuda
+    result = run(script, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": variables["PYTHONPATH"]})
     assert (result.returncode, result.stdout) == (127, "")
     assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("caffe: not found: libcublas.so.99 libcudnn.so.99. Add the folders of CUDA 99's")
-    assert "LD_LIBRARY_PATH" in result.stderr and "pip install nvidia-cublas" in result.stderr
-
-
-def test_cuda_is_found_in_python_packages_and_in_a_toolkit(wants_cuda, tmp_path):
-    packages, toolkit = tmp_path / "site packages", tmp_path / "cuda toolkit"
-    make_library(toolkit / "lib64" / "libcublas.so.99")
-    make_library(packages / "nvidia" / "cudnn" / "lib" / "libcudnn.so.99")
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(packages), "CUDA_HOME": str(toolkit)}
-    result = run(wants_cuda, "--version", env=environment)
-    assert result.stdout == "caffe version 1.0.0\n", result.stderr
+    assert result.stderr.startswith("caffe: not found: libcublas.so.99. Add the folders of CUDA 99's libraries to LD_")
+    assert result.stderr.endswith(" python3 -m pip install nvidia-cublas\n")
 
 
 def test_an_old_libstdcxx_on_the_machine_is_passed_over(folder, tmp_path):
