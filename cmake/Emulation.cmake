@@ -23,8 +23,8 @@ file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/emulated")
 caffe_acu_emulate(EMULATED_KERNELS ${CAFFE_KERNELS} ${ACU_KERNELS_CUDA})
 add_library(caffe_emulated_kernels OBJECT ${EMULATED_KERNELS})
 add_dependencies(caffe_emulated_kernels caffe_proto)
-target_include_directories(caffe_emulated_kernels PRIVATE ${CAFFE_INCLUDE_DIRS})
-target_include_directories(caffe_emulated_kernels SYSTEM PRIVATE "${PROTO_DIR}")
+target_include_directories(caffe_emulated_kernels PRIVATE "${PROJECT_SOURCE_DIR}")
+target_include_directories(caffe_emulated_kernels SYSTEM PRIVATE ${CAFFE_INCLUDE_DIRS})
 target_link_libraries(caffe_emulated_kernels PRIVATE caffe_dependencies)
 target_compile_options(caffe_emulated_kernels PRIVATE -O1 -w)
 target_precompile_headers(caffe_emulated_kernels PRIVATE caffe_acu/emulation/device.hpp cmake/caffe_pch.hpp
@@ -34,8 +34,8 @@ set(_emulation "${PROJECT_SOURCE_DIR}/caffe_acu/emulation")
 add_library(caffe_emulated SHARED $<TARGET_OBJECTS:caffe> $<TARGET_OBJECTS:caffe_proto>
   $<TARGET_OBJECTS:caffe_emulated_kernels>
   "${_emulation}/runtime.cpp" "${_emulation}/blas.cpp" "${_emulation}/rand.cpp" "${_emulation}/scheduler.cpp")
-target_include_directories(caffe_emulated PUBLIC ${CAFFE_INCLUDE_DIRS})
-target_include_directories(caffe_emulated SYSTEM PUBLIC "${PROTO_DIR}"
+target_include_directories(caffe_emulated PUBLIC "${PROJECT_SOURCE_DIR}")
+target_include_directories(caffe_emulated SYSTEM PUBLIC ${CAFFE_INCLUDE_DIRS}
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_INCLUDE_DIRECTORIES>)
 target_compile_definitions(caffe_emulated PUBLIC
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)

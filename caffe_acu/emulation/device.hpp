@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <type_traits>
 
@@ -29,6 +30,29 @@ template <typename T>
 T __shfl_down_sync(unsigned, T value, int lanes) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   return static_cast<T>(::emulation::Exchange(value, lane + lanes < 32 ? lane + lanes : lane));
+}
+
+// Nothing runs beside anything else.
+template <typename T>
+T atomicAdd(T* sum, T value) {
+  const T old = *sum;
+  *sum += value;
+  return old;
+}
+inline unsigned long long atomicCAS(unsigned long long* address, unsigned long long expected, unsigned long long value) {
+  const unsigned long long old = *address;
+  if (old == expected) *address = value;
+  return old;
+}
+inline long long __double_as_longlong(double value) {
+  long long bits;
+  memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+inline double __longlong_as_double(long long bits) {
+  double value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
 }
 
 template <typename T>

@@ -4,8 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-_SPACE = r"(?:\s|//[^\n]*\n)*"
-_LAUNCH = re.compile(rf"(\w+(?:<[\w, ]+>)?){_SPACE}<<<(.*?)>>>\s*\(", re.DOTALL)
+_SPACE = r"(?:\s|\\\n|//[^\n]*\n)*"
+_LAUNCH = re.compile(rf"([\w#]+(?:<[\w, ]+>)?){_SPACE}<<<(.*?)>>>\s*\(", re.DOTALL)
 
 
 def rewrite(source: str, name: str) -> str:
