@@ -9,5 +9,5 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 scripts/setup.sh --tests --cuda-wheels --build build-cuda -DCMAKE_CUDA_ARCHITECTURES=90 \
   -DCAFFE_ACU_UPSTREAM_TESTS=OFF -DCAFFE_ACU_PYTHON=OFF "$@"
-ctest --test-dir build-cuda --output-on-failure
+ctest --test-dir build-cuda --output-on-failure --parallel 2
 CAFFE_ACU_BUILD=build-cuda .venv/bin/python -m pytest -q python/tests/test_package.py
