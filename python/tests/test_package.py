@@ -22,13 +22,23 @@ NEWEST_GLIBC = (2, 36)
 GLIBC = re.compile(r"ld-linux.*|lib(c|m|mvec|dl|rt|pthread|resolv|util)\.so\.\d+")
 CUDA = re.compile(r"lib(cudart|cublas|cublasLt|curand|cudnn|nccl)\.so\.\d+")
 
+# Every layer for which cuDNN has an engine: in a build with it, they train also where it cannot run.
 NET = """
 layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
   shape { dim: 4 dim: 3 dim: 8 dim: 8 } shape { dim: 4 }
   data_filler { type: "gaussian" } data_filler { type: "constant" } } }
 layer { name: "acu" type: "ACU" bottom: "data" top: "acu"
   convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
-layer { name: "product" type: "InnerProduct" bottom: "acu" top: "product"
+layer { name: "conv" type: "Convolution" bottom: "acu" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "deconv" type: "Deconvolution" bottom: "conv" top: "deconv"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } engine: CUDNN } }
+layer { name: "relu" type: "ReLU" bottom: "deconv" top: "deconv" }
+layer { name: "sigmoid" type: "Sigmoid" bottom: "deconv" top: "sigmoid" sigmoid_param { engine: CUDNN } }
+layer { name: "tanh" type: "TanH" bottom: "sigmoid" top: "tanh" }
+layer { name: "lrn" type: "LRN" bottom: "tanh" top: "lrn" }
+layer { name: "pool" type: "Pooling" bottom: "lrn" top: "pool" pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
+layer { name: "product" type: "InnerProduct" bottom: "pool" top: "product"
   inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "product" bottom: "label" top: "loss" }
 """
