@@ -19,26 +19,33 @@ def markdown(result: dict[str, Any]) -> str:
         about(result),
         "## Targets\n\n" + summary(rows),
         "## Targets, one by one\n\n" + target_table(rows),
-        *_layer_tables(result),
-        _notes(result),
+        *layer_tables(result),
+        notes(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def about(result: dict[str, Any]) -> str:
-    environment, device = result["environment"], result["device"]
+    environment = result["environment"]
     lines = [
         f"command: `{result['command']}`",
         f"commit: {environment['commit']}",
         f"hardware: {hardware(environment)}",
         f"date: {environment['date']}",
         f"system: {environment['system']}",
-        *(f"{name}: {value}" for name, value in {**device, **result["versions"]}.items()),
-        f"float32, TF32 off; medians of {result['settings']['repetitions']} passes",
+        *measured_with(result),
     ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def measured_with(result: dict[str, Any]) -> list[str]:
+    """Versions, and what else the numbers depend on."""
+    lines = [f"{name}: {value}" for name, value in {**result["device"], **result["versions"]}.items()]
+    repetitions = result.get("settings", {}).get("repetitions")
+    lines.append("float32, TF32 off" + (f"; medians of {repetitions} passes" if repetitions else ""))
     if result["copy_gb_per_s"]:
         lines.append(f"copy in the device's memory: {result['copy_gb_per_s']:.0f} GB/s, bytes read and written")
-    return "\n".join(f"- {line}" for line in lines)
+    return lines
 
 
 def summary(rows: list[Row]) -> str:
@@ -68,7 +75,7 @@ def _value(value: float) -> str:
     return number(value) if value >= 0.01 else f"{value:.1e}"
 
 
-def _layer_tables(result: dict[str, Any]) -> list[str]:
+def layer_tables(result: dict[str, Any]) -> list[str]:
     titles = {"dense": "3x3 layers", "grouped": "Grouped 3x3 layers", "depthwise": "Depthwise 3x3 layers"}
     parts = []
     for family, title in titles.items():
@@ -100,10 +107,10 @@ def _microprecise(ms: float | None) -> str:
     return f"{ms:.3f}" if ms is not None and ms < 1 else milliseconds(ms)
 
 
-def _notes(result: dict[str, Any]) -> str:
-    notes = [
+def notes(result: dict[str, Any]) -> str:
+    lines = [
         f"{case}: {CANDIDATES[name]} was not run: {reason}"
         for case, layer in result["layers"].items()
         for name, reason in layer["not_run"].items()
     ]
-    return "## Notes\n\n" + "\n".join(f"- {note}" for note in notes) if notes else ""
+    return "## Notes\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""

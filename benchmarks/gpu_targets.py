@@ -134,10 +134,11 @@ def _ratio(what: str, measured: str, target: Target, times: list[float | None], 
 def _iterations(result: dict[str, Any]) -> Iterator[Row]:
     in_memory = result.get("iterations", {})
     training = result.get("training", {})
-    for where, nets in (("data in memory", in_memory), ("training on CIFAR-10", training.get("alone", {}))):
+    of_training = {"plain_acu": {"not_run": training.get("not_run")}, **training.get("alone", {})}
+    for where, nets in (("data in memory", in_memory), ("training on CIFAR-10", of_training)):
         times = [nets.get(net, {}).get("median") for net in (ITERATION.ours, ITERATION.peer)]
         reasons = [nets.get(net, {}).get("not_run") for net in (ITERATION.ours, ITERATION.peer)]
-        reason = next(filter(None, reasons), training.get("not_run", ""))
+        reason = next(filter(None, reasons), "")
         yield _ratio("plain network, batch 64", f"iteration, {where}, ACU / plain", ITERATION, times, reason)
     per_iteration = training.get("alone", {}).get("plain_acu", {}).get("median")
     minutes = per_iteration * FULL_ITERATIONS / 60e3 if per_iteration else None

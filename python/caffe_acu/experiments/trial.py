@@ -80,7 +80,7 @@ def run_trial(
     """
     _claim(out, options, overwrite)
     data_folder = _prepare_data(out, options)
-    manifest = json.loads((data_folder / "manifest.json").read_text())
+    manifest = read_manifest(data_folder)
     pairs = _make_pairs(out, data_folder, manifest, options)
     for pair in pairs:
         if not train([pair.base, pair.acu], where, deadline):
@@ -126,17 +126,33 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
     return folder
 
 
-def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOptions) -> list[Pair]:
-    classes = len(manifest["classes"])
-    generated = manifest["source"].startswith("generated")
-    source = DataSource(
+def read_manifest(data_folder: Path) -> dict:
+    """What `caffe-acu data` wrote about the data set in a folder; UserError if there is none."""
+    path = data_folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
+    return json.loads(path.read_text())
+
+
+def data_source(data_folder: Path, manifest: dict) -> DataSource:
+    """The data set as the papers' networks on CIFAR-10 read it."""
+    return DataSource(
         str(data_folder / "train_lmdb"),
         str(data_folder / "test_lmdb"),
         train_batch=64,
         test_batch=_TEST_BATCH,
         crop_size=manifest["splits"]["test"]["shape"][1],
-        mirror=not generated,  # the class of a generated image is how it is turned
+        mirror=not _is_generated(manifest),  # the class of a generated image is how it is turned
     )
+
+
+def _is_generated(manifest: dict) -> bool:
+    return manifest["source"].startswith("generated")
+
+
+def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOptions) -> list[Pair]:
+    classes = len(manifest["classes"])
+    source = data_source(data_folder, manifest)
     test_iter = max(1, manifest["splits"]["test"]["images"] // _TEST_BATCH)
 
     def pair(name: str, nets: tuple[Message, Message], solver: "caffe_pb2.SolverParameter") -> Pair:
@@ -149,7 +165,7 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
         return Pair(*runs)
 
     pairs = []
-    if generated:
+    if _is_generated(manifest):
         nets = probe(False, source, classes), probe(True, source, classes)
         pairs.append(pair("probe", nets, probe_solver(options.probe_iterations, options.seed)))
     base, acu = (
