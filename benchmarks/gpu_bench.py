@@ -38,6 +38,7 @@ class Settings:
     command: str
     sections: tuple[str, ...] = SECTIONS
     deadline: float | None = None  # on the clock of time.monotonic
+    peers_path: str = ""  # a folder with packages that the peers' python lacks
 
 
 def names() -> list[str]:
@@ -154,7 +155,9 @@ class Benchmark:
             raise Refused(self._no_peers)
         try:
             if self._worker is None:
-                self._worker = gpu_torch_worker(self._settings.peers, self._settings.program.gpu)
+                self._worker = gpu_torch_worker(
+                    self._settings.peers, self._settings.program.gpu, self._settings.peers_path
+                )
                 self.result["versions"] |= self._hello(self._worker)
             return self._worker.ask(op, **arguments)
         except WorkerError:

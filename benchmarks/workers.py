@@ -29,10 +29,12 @@ def torch_worker(threads: int, python: Path, *, keeps_memory: bool = False) -> W
     return Worker(name, [python, _HERE / "torch_worker.py", str(threads)], environment)
 
 
-def gpu_torch_worker(python: Path, gpu: int) -> Worker:
-    """The peers on a GPU, without TF32; -1: on the CPU."""
+def gpu_torch_worker(python: Path, gpu: int, more_packages: str = "") -> Worker:
+    """The peers on a GPU, without TF32; -1: on the CPU. ``more_packages`` is put before those of ``python``."""
     device = f"cuda:{gpu}" if gpu >= 0 else "cpu"
     environment = _environment() | {"NVIDIA_TF32_OVERRIDE": "0"}
+    if more_packages:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [more_packages, environment.get("PYTHONPATH")]))
     return Worker(TORCH, [python, _HERE / "gpu_torch_worker.py", device], environment)
 
 

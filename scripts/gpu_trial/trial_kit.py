@@ -5,7 +5,6 @@ A kit, which make_kit.sh makes, has them packed beside this file; in a checkout 
 
 import importlib.util
 import json
-import os
 import shutil
 import sys
 import tarfile
@@ -27,6 +26,7 @@ class Kit:
 
     package: Path  # the relocatable folder or a build tree: it has bin/caffe
     images: Path | None
+    site: Path  # packages that this Python lacked, unpacked; may not be there
     about: dict[str, object]  # of KIT.json; empty in a checkout
 
     def program(self, name: str) -> Path:
@@ -59,10 +59,11 @@ def open_kit(out: Path, package: Path | None, images: Path | None) -> Kit:
         raise TrialError(f"{package}: has no bin/caffe: give --package the relocatable folder or a build tree")
     ours = _HERE if about else _HERE.parents[1]
     sys.path[:0] = [str(folder) for folder in (ours / "benchmarks", ours / "python", package / "python")]
-    _add_missing_packages(about, out)
+    site = out / "kit" / "site"
+    _add_missing_packages(about, site)
     if images is None and "images" in about:
         images = _HERE / str(about["images"])
-    return Kit(package, images.resolve() if images else None, about)
+    return Kit(package, images.resolve() if images else None, site, about)
 
 
 def _about() -> dict[str, object]:
@@ -86,11 +87,10 @@ def _unpack_package(out: Path) -> Path:
     return next(folder.glob("*/bin/caffe"), folder / "package" / "bin" / "caffe").parents[1]
 
 
-def _add_missing_packages(about: dict[str, object], out: Path) -> None:
+def _add_missing_packages(about: dict[str, object], site: Path) -> None:
     """Installed packages are taken as they are; of the others the carried wheels are unpacked."""
     wheels = about.get("wheels", {})
     assert isinstance(wheels, dict)
-    site = out / "kit" / "site"
     for module, wheel in wheels.items():
         if not _is_there(module) and not (site / module.replace(".", "/")).exists():
             with zipfile.ZipFile(_HERE / "wheels" / wheel) as file:
@@ -98,9 +98,6 @@ def _add_missing_packages(about: dict[str, object], out: Path) -> None:
     if site.is_dir():
         sys.path.append(str(site))  # behind what is installed
         importlib.invalidate_caches()
-        # For the programs that we start.
-        paths = [path for path in (os.environ.get("PYTHONPATH"), str(site)) if path]
-        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     needed = {"numpy": "numpy", "PIL": "pillow", "lmdb": "lmdb", "google.protobuf": "protobuf", "tqdm": "tqdm"}
     missing = [package for module, package in needed.items() if not _is_there(module)]
     if missing:

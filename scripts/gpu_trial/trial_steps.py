@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -184,6 +185,8 @@ def _benchmark(kit: Kit, options: Options, sections: tuple[str, ...]) -> Outcome
         options.command,
         sections,
         options.deadline,
+        # Made for this Python, of no use to another.
+        str(kit.site) if options.peers == Path(sys.executable) else "",
     )
     return Outcome(DONE if Benchmark(options.bench, settings).run() else LEFT)
 
@@ -215,7 +218,7 @@ def train(kit: Kit, options: Options) -> Outcome:
     trial = run_trial(options.training, trial_options, where=options.where, deadline=options.deadline)
     if trial is None:
         return Outcome(LEFT)
-    report(trial)
+    report(trial, options.command)
     return Outcome(DONE)
 
 

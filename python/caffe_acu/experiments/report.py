@@ -16,10 +16,11 @@ from caffe_acu.nets.plain import PAPER_ITERATIONS
 from caffe_acu.positions import read_positions
 
 
-def report(trial: Trial) -> str:
+def report(trial: Trial, command: str = "") -> str:
     """Writes report.md, results.json and the figures into the trial's folder; returns the report's text.
 
-    Without Matplotlib there are no figures, and the text says so.
+    ``command``: the one that is reported, if it is not this process's `caffe-acu`. Without Matplotlib there are no
+    figures, and the text says so.
     """
     with_figures = importlib.util.find_spec("matplotlib") is not None
     rows: list[dict[str, Any]] = []
@@ -32,7 +33,7 @@ def report(trial: Trial) -> str:
 
             draw(trial.out, pair, _schedule(trial))
     results = {
-        "command": shlex.join(["caffe-acu", *map(without_folders, sys.argv[1:])]),
+        "command": command or shlex.join(["caffe-acu", *map(without_folders, sys.argv[1:])]),
         "environment": trial.pairs[-1].acu.environment(),
         "data": without_folders(trial.manifest["source"]),
         "schedule": _schedule(trial),
