@@ -20,18 +20,20 @@ foreach(module core imgproc imgcodecs)
   list(APPEND OPENCV_LIBRARIES "${OPENCV_${module}}")
 endforeach()
 
-add_library(caffe_dependencies INTERFACE)
-target_link_libraries(caffe_dependencies INTERFACE
+# All but CUDA's, which the emulation of a GPU does without.
+add_library(caffe_host_dependencies INTERFACE)
+target_link_libraries(caffe_host_dependencies INTERFACE
   Boost::system Boost::thread Boost::filesystem
   protobuf::libprotobuf PkgConfig::GLOG PkgConfig::GFLAGS PkgConfig::LMDB PkgConfig::BLAS
   ${HDF5_HL_LIBRARIES} ${HDF5_LIBRARIES} ${OPENCV_LIBRARIES}
   TBB::tbb Threads::Threads)
-target_include_directories(caffe_dependencies SYSTEM INTERFACE
-  "${PROJECT_SOURCE_DIR}/caffe_acu/compat" ${OPENCV_INCLUDE_DIR}
-  ${HDF5_INCLUDE_DIRS})
+target_include_directories(caffe_host_dependencies SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR} ${HDF5_INCLUDE_DIRS})
 # Caffe switches features by macros.
-target_compile_definitions(caffe_dependencies INTERFACE
+target_compile_definitions(caffe_host_dependencies INTERFACE
   USE_OPENCV USE_LMDB USE_HDF5 BOOST_BIND_GLOBAL_PLACEHOLDERS)
+
+add_library(caffe_dependencies INTERFACE)
+target_link_libraries(caffe_dependencies INTERFACE caffe_host_dependencies)
 if(CAFFE_ACU_CUDA)
   target_link_libraries(caffe_dependencies INTERFACE caffe_cuda_dependencies)
 else()

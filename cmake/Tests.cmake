@@ -8,29 +8,47 @@ target_compile_options(caffe_gtest PRIVATE -w)
 target_link_libraries(caffe_gtest PUBLIC Threads::Threads)
 
 function(caffe_acu_add_tests name)
-  add_executable(${name} ${ARGN} "${CAFFE_TREE}/src/caffe/test/test_caffe_main.cpp")
+  add_executable(${name} ${ARGN} "${PROJECT_SOURCE_DIR}/caffe_acu/tests/main.cpp")
   target_link_libraries(${name} PRIVATE caffe caffe_gtest)
   # The time goes into compiling templates, hardly into running them.
   target_compile_options(${name} PRIVATE -O1)
-  # In a CPU-only build, tests that name the GPU abort. Where other threads live, a test of how the program
-  # ends has to run in a process of its own, not in a fork.
-  add_test(NAME ${name} COMMAND ${name} --gtest_filter=-*GPU* --gtest_death_test_style=threadsafe
-    WORKING_DIRECTORY "${CAFFE_TREE}")
+  # Where other threads live, a test of how the program ends has to run in a process of its own, not in a fork.
+  add_test(NAME ${name} COMMAND ${name} --gtest_death_test_style=threadsafe WORKING_DIRECTORY "${CAFFE_TREE}")
 endfunction()
 
-file(GLOB UPSTREAM_TESTS "${CAFFE_TREE}/src/caffe/test/test_*.cpp")
-list(FILTER UPSTREAM_TESTS EXCLUDE REGEX "test_caffe_main.cpp$")
-caffe_acu_add_tests(caffe_tests ${UPSTREAM_TESTS})
-target_compile_options(caffe_tests PRIVATE -w)
-target_precompile_headers(caffe_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
-
-file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/*.cpp")
+file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/test_*.cpp")
 caffe_acu_add_tests(acu_tests ${ACU_TESTS})
 target_compile_options(acu_tests PRIVATE -Wall -Wextra)
-target_precompile_headers(acu_tests REUSE_FROM caffe_tests)
+target_precompile_headers(acu_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
 # The kernels for lesser processors than this one.
 foreach(level baseline x86-64-v3)
   add_test(NAME acu_tests_${level}
-    COMMAND acu_tests --gtest_filter=*ACULayerTest*:*FastLayers*-*GPU* WORKING_DIRECTORY "${CAFFE_TREE}")
+    COMMAND acu_tests --gtest_filter=*ACULayerTest*:*FastLayers* WORKING_DIRECTORY "${CAFFE_TREE}")
   set_tests_properties(acu_tests_${level} PROPERTIES ENVIRONMENT CAFFE_ACU_PROCESSOR=${level} TIMEOUT 300)
 endforeach()
+
+if(CAFFE_ACU_UPSTREAM_TESTS)
+  file(GLOB UPSTREAM_TESTS "${CAFFE_TREE}/src/caffe/test/test_*.cpp")
+  list(FILTER UPSTREAM_TESTS EXCLUDE REGEX "test_caffe_main.cpp$")
+  caffe_acu_add_tests(caffe_tests ${UPSTREAM_TESTS})
+  target_compile_options(caffe_tests PRIVATE -w)
+  target_precompile_headers(caffe_tests REUSE_FROM acu_tests)
+endif()
+
+if(CAFFE_ACU_CUDA)
+  include(cmake/Emulation.cmake)
+  caffe_acu_emulate_tests(acu_tests)
+  # The GPU's part only; the CPU's is in acu_tests. Again with threads in another order, where a missing barrier
+  # would show, and with a workspace that cuts batches into chunks.
+  set(gpu_tests "*/2.*:*/3.*:*GPU*:*Gpu*:*Emulation*")
+  add_test(NAME acu_tests_gpu COMMAND acu_tests_emulated --gtest_filter=${gpu_tests}
+    --gtest_death_test_style=threadsafe WORKING_DIRECTORY "${CAFFE_TREE}")
+  add_test(NAME acu_tests_gpu_reverse COMMAND acu_tests_emulated --gtest_filter=${gpu_tests}-*Settings*
+    WORKING_DIRECTORY "${CAFFE_TREE}")
+  set_tests_properties(acu_tests_gpu_reverse PROPERTIES
+    ENVIRONMENT "CAFFE_ACU_EMULATION_ORDER=reverse;CAFFE_ACU_WORKSPACE_MIB=1")
+  if(CAFFE_ACU_UPSTREAM_TESTS)
+    caffe_acu_emulate_tests(caffe_tests)
+    set_target_properties(caffe_tests_emulated PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
+endif()

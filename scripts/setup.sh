@@ -2,12 +2,13 @@
 # Sets up everything on a fresh Debian machine: packages, Python environment, Caffe with the ACU layers.
 # Run again after any change; what stands is left alone.
 #
-#   scripts/setup.sh [--tests] [--cuda | --cuda-wheels] [--build <folder>] [-D<CMAKE_OPTION>=<value> ...]
+#   scripts/setup.sh [--tests] [--cuda | --cuda-wheels] [--package] [--build <folder>] [-D<CMAKE_OPTION>=<value> ...]
 #
 #   --tests         build upstream's tests and ours as well, and install pytest
 #   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
 #                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
 #   --cuda-wheels   the same, with the compiler from .venv as well
+#   --package       also pack what was built, to be run on machines where nothing can be installed (docs/package.md)
 #   --build <folder>  build there instead of build/, e.g. beside a build for the CPU only
 #   -D...           handed to CMake, e.g. -DCAFFE_SOURCE_DIR=/path/to/a/checkout/of/caffe or, with --cuda,
 #                   -DCMAKE_CUDA_ARCHITECTURES=90 for one kind of GPU, which takes a third of the time
@@ -19,14 +20,17 @@ cd "$(dirname "$(realpath "$0")")/.."
 tests=OFF
 cuda=""
 build=build
+packages=()
+target=all
 cmake_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --tests) tests=ON ;;
+    --tests) tests=ON; packages+=(patchelf) ;;
     --cuda | --cuda-wheels) cuda=$1 ;;
+    --package) target=package; packages+=(patchelf) ;;
     --build) build=${2:?"--build needs a folder"}; shift ;;
     -D*) cmake_options+=("$1") ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
@@ -46,7 +50,13 @@ quietly() {
   rm -f "$log"
 }
 
-packages=(
+# A build keeps what it was once made with.
+was_built_with() { grep -qs "^$1:BOOL=ON" "$build/CMakeCache.txt"; }
+was_built_with CAFFE_ACU_TESTS && tests=ON
+[ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
+[ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
+
+packages+=(
   g++ cmake ninja-build pkg-config patch ccache
   libboost-dev libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev
   libprotobuf-dev protobuf-compiler libgoogle-glog-dev libgflags-dev libhdf5-dev liblmdb-dev
@@ -54,6 +64,8 @@ packages=(
   # The system's Python, because Debian's Boost.Python is made for that one.
   python3 python3-dev python3-venv
 )
+# Fibers, as which the emulation of a GPU runs threads.
+[ -z "$cuda" ] || packages+=(libboost-context-dev)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -72,12 +84,6 @@ fi
 
 python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
-# A build keeps what it was once made with.
-was_built_with() { grep -qs "^$1:BOOL=ON" "$build/CMakeCache.txt"; }
-was_built_with CAFFE_ACU_TESTS && tests=ON
-[ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
-[ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
-
 # pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
 extras=(base)
@@ -103,5 +109,5 @@ cmake_options=("-DPython_EXECUTABLE=$PWD/$python" "-DCAFFE_ACU_TESTS=$tests" "${
 say "configuring"
 quietly cmake -S . -B "$build" -G Ninja "${cmake_options[@]}"
 say "building (about 5 minutes on 2 cores the first time, for GPUs 10 and more)"
-cmake --build "$build"
+cmake --build "$build" --target "$target"
 say "ready: $build/bin/caffe, .venv/bin/caffe-acu, and import caffe in $python"

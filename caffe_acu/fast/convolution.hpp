@@ -28,7 +28,7 @@ bool ConvolutionBackward(const LayerParameter& layer, const std::vector<shared_p
                          const std::vector<bool>& propagate_down, const std::vector<Blob<Dtype>*>& bottom);
 
 /// Whether a layer of two spatial axes has one channel in each group, and few outputs: done by direct kernels,
-/// which on the GPU are faster than cuDNN's.
+/// on the GPU too, where cuDNN's take a detour over its general ones.
 bool IsDepthwise(const LayerParameter& layer, int channels);
 
 }  // namespace caffe

@@ -10,124 +10,159 @@ namespace caffe {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kOutputsPerThread = 4;  // of PositionSums: fewer sums over blocks
+constexpr int kStrip = 8;  // values of a thread, one below the other: each row read serves two of them
 
-// The taps of a channel's set, in shared memory; waits until all threads may read them.
-template <typename Dtype>
-__device__ const DeviceTap<Dtype>* LoadTaps(const ColumnShape& s, const DevicePositions<Dtype>& positions, int channel) {
-  DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
-  const int set = static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
-  __syncthreads();  // until nobody reads those of the channel before
-  for (int k = threadIdx.x; k < s.synapses; k += blockDim.x) {
-    taps[k] = MakeTap(positions, s.geometry, set, s.synapses, k);
-  }
-  __syncthreads();
-  return taps;
-}
+// Up to kStrip values of a plane, one below the other.
+struct Strip {
+  int image, row, column;
+  int rows;  // that the plane has; 0 beyond the last image
 
-// An output among those of all images.
-struct Output {
-  int image, row, column;  // row and column of its base point in the input, without the origin
-
-  __device__ Output(const SamplingGeometry& g, int merged_index) {
-    const int size = g.out_height * g.out_width;
-    image = merged_index / size;
-    const int pixel = merged_index % size;
-    row = pixel / g.out_width * g.stride_h;
-    column = pixel % g.out_width * g.stride_w;
+  __device__ Strip(int images, int height, int width, int index) {
+    const int strips = (height + kStrip - 1) / kStrip;
+    image = index / (strips * width);
+    row = index / width % strips * kStrip;
+    column = index % width;
+    rows = image < images ? min(kStrip, height - row) : 0;
   }
 };
+
+int Strips(int images, int height, int width) { return images * DivideUp(height, kStrip) * width; }
+
+// Two pixels side by side.
+template <typename Dtype>
+struct PixelPair {
+  Dtype left, right;
+};
+
+// Calls f(r, upper pair, lower pair) for the four neighbours of the samples at (row + r * stride, column).
+template <typename Dtype, typename Function>
+__device__ void ForEachSample(const Dtype* plane, const SamplingGeometry& g, int row, int column, Function f) {
+  const bool in_left = column >= 0 && column < g.width, in_right = column + 1 >= 0 && column + 1 < g.width;
+  const auto load = [&](int r) {
+    const Dtype* pixel = plane + r * g.width + column;
+    const bool inside = r >= 0 && r < g.height;
+    return PixelPair<Dtype>{inside && in_left ? __ldg(pixel) : Dtype(0), inside && in_right ? __ldg(pixel + 1) : Dtype(0)};
+  };
+  PixelPair<Dtype> upper = load(row);
+#pragma unroll
+  for (int r = 0; r < kStrip; ++r) {
+    if (r > 0 && g.stride_h > 1) upper = load(row + r * g.stride_h);
+    const PixelPair<Dtype> lower = load(row + r * g.stride_h + 1);
+    f(r, upper, lower);
+    upper = lower;
+  }
+}
 
 template <typename Dtype>
 __global__ void SampleColumnsKernel(const ColumnShape s, const Dtype* input, const DevicePositions<Dtype> positions,
                                     Dtype* columns) {
+  DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
   const SamplingGeometry& g = s.geometry;
   const int merged = s.images * g.out_height * g.out_width;
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  const Output output(g, i);
+  const Strip strip(s.images, g.out_height, g.out_width, blockIdx.x * kThreads + threadIdx.x);
+  const int first = (strip.image * g.out_height + strip.row) * g.out_width + strip.column;
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
-    const DeviceTap<Dtype>* taps = LoadTaps(s, positions, channel);
-    if (i >= merged) continue;
-    const Dtype* plane = input + (static_cast<size_t>(output.image) * s.channels + channel) * g.height * g.width;
-    Dtype* column = columns + static_cast<size_t>(channel) * s.synapses * merged + i;
-    for (int k = 0; k < s.synapses; ++k, column += merged) {
+    LoadTaps(s, positions, channel, taps);
+    if (strip.rows == 0) continue;
+    const Dtype* plane = input + (static_cast<size_t>(strip.image) * s.channels + channel) * g.height * g.width;
+    Dtype* sample = columns + static_cast<size_t>(channel) * s.synapses * merged + first;
+    for (int k = 0; k < s.synapses; ++k, sample += merged) {
       const DeviceTap<Dtype> tap = taps[k];
-      *column = tap.visible ? Interpolate(Neighbours<Dtype>(plane, g, output.row + tap.row, output.column + tap.column),
-                                          tap)
-                            : Dtype(0);
+      if (!tap.visible) {
+        for (int r = 0; r < strip.rows; ++r) sample[r * g.out_width] = 0;
+        continue;
+      }
+      ForEachSample(plane, g, strip.row * g.stride_h + tap.row, strip.column * g.stride_w + tap.column,
+                    [&](int r, const PixelPair<Dtype>& upper, const PixelPair<Dtype>& lower) {
+                      if (r >= strip.rows) return;
+                      sample[r * g.out_width] =
+                          Interpolate(tap, upper.left, upper.right, lower.left, lower.right);
+                    });
     }
   }
 }
 
-// The output whose sample's neighbour `step` (0 or 1) pixels along an axis is the given pixel; -1 if none is.
-__device__ int OutputReading(int pixel, int tap, int step, int stride, int outputs) {
-  const int distance = pixel - tap - step;
-  if (distance < 0 || distance % stride != 0) return -1;
-  const int output = distance / stride;
-  return output < outputs ? output : -1;
+// The output at a distance in input pixels, -1 if there is none: a stride leaves most out.
+__device__ int OutputAt(int distance, int stride, int outputs) {
+  if (stride > 1) {
+    if (distance % stride != 0) return -1;
+    distance /= stride;
+  }
+  return distance >= 0 && distance < outputs ? distance : -1;
 }
 
 template <typename Dtype>
 __global__ void GatherInputGradientKernel(const ColumnShape s, const Dtype* columns,
                                           const DevicePositions<Dtype> positions, bool add, Dtype* input_gradient) {
+  DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
   const SamplingGeometry& g = s.geometry;
-  const int in_size = g.height * g.width, out_size = g.out_height * g.out_width;
-  const int merged = s.images * out_size;
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  const int image = i / in_size, row = i % in_size / g.width, column = i % g.width;
+  const int out_size = g.out_height * g.out_width, merged = s.images * out_size;
+  const Strip strip(s.images, g.height, g.width, blockIdx.x * kThreads + threadIdx.x);
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
-    const DeviceTap<Dtype>* taps = LoadTaps(s, positions, channel);
-    if (i >= s.images * in_size) continue;
-    Dtype* pixel = input_gradient + (static_cast<size_t>(image) * s.channels + channel) * in_size + i % in_size;
-    const Dtype* samples = columns + static_cast<size_t>(channel) * s.synapses * merged + image * out_size;
-    Dtype sum = add ? *pixel : Dtype(0);
-    for (int k = 0; k < s.synapses; ++k, samples += merged) {
+    LoadTaps(s, positions, channel, taps);
+    if (strip.rows == 0) continue;
+    Dtype* pixels = input_gradient + (static_cast<size_t>(strip.image) * s.channels + channel) * g.height * g.width +
+                    strip.row * g.width + strip.column;
+    const Dtype* plane = columns + static_cast<size_t>(channel) * s.synapses * merged + strip.image * out_size;
+    Dtype sums[kStrip] = {};
+    for (int k = 0; k < s.synapses; ++k, plane += merged) {
       const DeviceTap<Dtype> tap = taps[k];
       if (!tap.visible) continue;
-      for (int dr = 0; dr < 2; ++dr) {
-        const int m = OutputReading(row, tap.row, dr, g.stride_h, g.out_height);
-        if (m < 0 || tap.row_weight(dr) == 0) continue;
-        for (int dc = 0; dc < 2; ++dc) {
-          const int n = OutputReading(column, tap.column, dc, g.stride_w, g.out_width);
-          if (n < 0 || tap.column_weight(dc) == 0) continue;
-          sum += tap.row_weight(dr) * tap.column_weight(dc) * __ldg(samples + m * g.out_width + n);
-        }
+      // The pixel is left neighbour of the sample in one column of outputs, and right neighbour in another.
+      const int left = tap.a == 1 ? -1 : OutputAt(strip.column - tap.column, g.stride_w, g.out_width);
+      const int right = tap.a == 0 ? -1 : OutputAt(strip.column - tap.column - 1, g.stride_w, g.out_width);
+      const auto load = [&](int distance) {
+        const int m = OutputAt(distance, g.stride_h, g.out_height);
+        const Dtype* row = plane + m * g.out_width;
+        return (m >= 0 && left >= 0 ? (1 - tap.a) * __ldg(row + left) : Dtype(0)) +
+               (m >= 0 && right >= 0 ? tap.a * __ldg(row + right) : Dtype(0));
+      };
+      Dtype as_lower = load(strip.row - tap.row - 1);
+#pragma unroll
+      for (int r = 0; r < kStrip; ++r) {
+        const Dtype as_upper = load(strip.row + r - tap.row);
+        sums[r] += (1 - tap.b) * as_upper + tap.b * as_lower;
+        as_lower = as_upper;
       }
     }
-    *pixel = sum;
+#pragma unroll
+    for (int r = 0; r < kStrip; ++r) {
+      if (r < strip.rows) pixels[r * g.width] = (add ? pixels[r * g.width] : Dtype(0)) + sums[r];
+    }
   }
 }
 
 template <typename Dtype>
 __global__ void PositionSumsKernel(const ColumnShape s, const Dtype* input, const DevicePositions<Dtype> positions,
                                    bool samples, Dtype* columns, Dtype* sums) {
+  DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
   const SamplingGeometry& g = s.geometry;
   const int merged = s.images * g.out_height * g.out_width;
-  const int first = blockIdx.x * kThreads * kOutputsPerThread + threadIdx.x;
+  const Strip strip(s.images, g.out_height, g.out_width, blockIdx.x * kThreads + threadIdx.x);
+  const int first = (strip.image * g.out_height + strip.row) * g.out_width + strip.column;
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
-    const DeviceTap<Dtype>* taps = LoadTaps(s, positions, channel);
-    const Dtype* channel_planes = input + static_cast<size_t>(channel) * g.height * g.width;
+    LoadTaps(s, positions, channel, taps);
+    const Dtype* plane = input + (static_cast<size_t>(strip.image) * s.channels + channel) * g.height * g.width;
     for (int k = 0; k < s.synapses; ++k) {
       const DeviceTap<Dtype> tap = taps[k];
-      Dtype* row = columns + (static_cast<size_t>(channel) * s.synapses + k) * merged;
-      // Of gradient times right - left, lower - upper, and the difference of the upper and lower right - left.
+      Dtype* sample = columns + (static_cast<size_t>(channel) * s.synapses + k) * merged + first;
+      // Of gradient times right - left, lower - upper, and the difference of the lower and upper right - left.
       Dtype differences[3] = {0, 0, 0};
-#pragma unroll
-      for (int j = 0; j < kOutputsPerThread; ++j) {
-        const int i = first + j * kThreads;
-        if (i >= merged) break;
-        if (!tap.visible) {
-          if (samples) row[i] = 0;
-          continue;
-        }
-        const Output output(g, i);
-        const Dtype* plane = channel_planes + static_cast<size_t>(output.image) * s.channels * g.height * g.width;
-        const Neighbours<Dtype> q(plane, g, output.row + tap.row, output.column + tap.column);
-        const Dtype gradient = row[i];
-        differences[0] += gradient * (q.q21 - q.q11);
-        differences[1] += gradient * (q.q12 - q.q11);
-        differences[2] += gradient * ((q.q22 - q.q12) - (q.q21 - q.q11));
-        if (samples) row[i] = Interpolate(q, tap);
+      if (!tap.visible) {
+        for (int r = 0; samples && r < strip.rows; ++r) sample[r * g.out_width] = 0;
+      } else if (strip.rows > 0) {
+        ForEachSample(plane, g, strip.row * g.stride_h + tap.row, strip.column * g.stride_w + tap.column,
+                      [&](int r, const PixelPair<Dtype>& upper, const PixelPair<Dtype>& lower) {
+                        if (r >= strip.rows) return;
+                        const Dtype gradient = sample[r * g.out_width];
+                        const Dtype step = upper.right - upper.left;
+                        differences[0] += gradient * step;
+                        differences[1] += gradient * (lower.left - upper.left);
+                        differences[2] += gradient * ((lower.right - lower.left) - step);
+                        if (!samples) return;
+                        sample[r * g.out_width] =
+                            Interpolate(tap, upper.left, upper.right, lower.left, lower.right);
+                      });
       }
       if (sums == nullptr) continue;
       BlockSums<kThreads>(differences);
@@ -166,8 +201,12 @@ __global__ void MergeImagesKernel(const PlaneOrder order, const Dtype* images, D
   ForEachValue(order, [&](size_t in_merged, size_t in_images, int) { merged[in_merged] = images[in_images]; });
 }
 
-dim3 ChannelGrid(int columns, int threads, const ColumnShape& shape) {
-  return dim3(DivideUp(columns, threads), std::min(shape.channels, kMostGridRows));
+dim3 ChannelGrid(int strips, const ColumnShape& shape) {
+  return dim3(DivideUp(strips, kThreads), std::min(shape.channels, kMostGridRows));
+}
+
+int OutputStrips(const ColumnShape& shape) {
+  return Strips(shape.images, shape.geometry.out_height, shape.geometry.out_width);
 }
 
 int Blocks(const PlaneOrder& order) {
@@ -180,7 +219,7 @@ int Blocks(const PlaneOrder& order) {
 template <typename Dtype>
 void SampleColumns(const ColumnShape& shape, const Dtype* input, const DevicePositions<Dtype>& positions,
                    Dtype* columns) {
-  SampleColumnsKernel<<<ChannelGrid(shape.merged(), kThreads, shape), kThreads, TapBytes<Dtype>(shape.synapses)>>>(
+  SampleColumnsKernel<<<ChannelGrid(OutputStrips(shape), shape), kThreads, TapBytes<Dtype>(shape.synapses)>>>(
       shape, input, positions, columns);
   CUDA_POST_KERNEL_CHECK;
 }
@@ -188,19 +227,19 @@ void SampleColumns(const ColumnShape& shape, const Dtype* input, const DevicePos
 template <typename Dtype>
 void GatherInputGradient(const ColumnShape& shape, const Dtype* columns, const DevicePositions<Dtype>& positions,
                          bool add, Dtype* input_gradient) {
-  const int pixels = shape.images * shape.geometry.in_size();
-  GatherInputGradientKernel<<<ChannelGrid(pixels, kThreads, shape), kThreads, TapBytes<Dtype>(shape.synapses)>>>(
+  const int strips = Strips(shape.images, shape.geometry.height, shape.geometry.width);
+  GatherInputGradientKernel<<<ChannelGrid(strips, shape), kThreads, TapBytes<Dtype>(shape.synapses)>>>(
       shape, columns, positions, add, input_gradient);
   CUDA_POST_KERNEL_CHECK;
 }
 
-int PositionSumBlocks(const ColumnShape& shape) { return DivideUp(shape.merged(), kThreads * kOutputsPerThread); }
+int PositionSumBlocks(const ColumnShape& shape) { return DivideUp(OutputStrips(shape), kThreads); }
 
 template <typename Dtype>
 void PositionSums(const ColumnShape& shape, const Dtype* input, const DevicePositions<Dtype>& positions, bool samples,
                   Dtype* columns, Dtype* sums) {
-  const dim3 grid(PositionSumBlocks(shape), std::min(shape.channels, kMostGridRows));
-  PositionSumsKernel<<<grid, kThreads, TapBytes<Dtype>(shape.synapses)>>>(shape, input, positions, samples, columns, sums);
+  PositionSumsKernel<<<ChannelGrid(OutputStrips(shape), shape), kThreads, TapBytes<Dtype>(shape.synapses)>>>(
+      shape, input, positions, samples, columns, sums);
   CUDA_POST_KERNEL_CHECK;
 }
 

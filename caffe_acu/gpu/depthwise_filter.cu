@@ -102,7 +102,7 @@ __device__ Dtype FilterFar(const DepthwiseShape& s, const DeviceTap<Dtype>* taps
     if (!tap.visible) continue;
     if (!backward) {
       const Neighbours<Dtype> q(plane, g, row * g.stride_h + tap.row, column * g.stride_w + tap.column);
-      sum += weight[k] * Interpolate(q, tap);
+      sum += weight[k] * Interpolate(tap, q.q11, q.q21, q.q12, q.q22);
       continue;
     }
     const SpreadPlane<Dtype> gradient = {plane, g.out_height, g.out_width, g.stride_h, g.stride_w};

@@ -29,12 +29,7 @@ template <typename Dtype>
 __device__ Box LoadChannel(const DepthwiseShape& s, const DevicePositions<Dtype>& positions, int channel,
                            DeviceTap<Dtype>* taps) {
   __shared__ Box box;
-  const int set = static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
-  __syncthreads();  // until nobody reads those of the channel before
-  for (int k = threadIdx.x; k < s.synapses; k += blockDim.x) {
-    taps[k] = MakeTap(positions, s.geometry, set, s.synapses, k);
-  }
-  __syncthreads();
+  LoadTaps(s, positions, channel, taps);
   if (threadIdx.x == 0) {
     int top = 0, left = 0, bottom = 0, right = 0;
     bool any = false;

@@ -76,14 +76,29 @@ struct Neighbours {
         q12(PixelOrZero(plane, g, row + 1, column)), q22(PixelOrZero(plane, g, row + 1, column + 1)) {}
 };
 
-/// Bilinear sample (equation 6). A neighbour with weight 0 has no influence, not even if it is infinite, so
-/// that a synapse on a lattice point gives exactly the input's value.
+/// Linear interpolation. A neighbour with weight 0 has no influence, not even if it is infinite, so that a
+/// synapse on a lattice point gives exactly the input's value.
 template <typename Dtype>
-__device__ Dtype Interpolate(const Neighbours<Dtype>& q, const DeviceTap<Dtype>& tap) {
-  const Dtype upper = tap.a == 0 ? q.q11 : (1 - tap.a) * q.q11 + tap.a * q.q21;
-  if (tap.b == 0) return upper;
-  const Dtype lower = tap.a == 0 ? q.q12 : (1 - tap.a) * q.q12 + tap.a * q.q22;
-  return (1 - tap.b) * upper + tap.b * lower;
+__device__ Dtype Between(Dtype first, Dtype second, Dtype fraction) {
+  return fraction == 0 ? first : (1 - fraction) * first + fraction * second;
+}
+
+/// Bilinear sample (equation 6).
+template <typename Dtype>
+__device__ Dtype Interpolate(const DeviceTap<Dtype>& tap, Dtype q11, Dtype q21, Dtype q12, Dtype q22) {
+  return Between(Between(q11, q21, tap.a), Between(q12, q22, tap.a), tap.b);
+}
+
+/// The taps of a channel's set, into shared memory; all threads must call it, and may read when it returns.
+/// Shape is ColumnShape or DepthwiseShape.
+template <typename Shape, typename Dtype>
+__device__ void LoadTaps(const Shape& s, const DevicePositions<Dtype>& positions, int channel, DeviceTap<Dtype>* taps) {
+  const int set = static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
+  __syncthreads();  // until nobody reads those of the channel before
+  for (int k = threadIdx.x; k < s.synapses; k += blockDim.x) {
+    taps[k] = MakeTap(positions, s.geometry, set, s.synapses, k);
+  }
+  __syncthreads();
 }
 
 }  // namespace caffe

@@ -20,6 +20,11 @@ size_t LimitFrom(const char* variable, size_t default_mib) {
   return mib << 20;
 }
 
+bool IsAsked(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text && std::string(text) != "" && std::string(text) != "0";
+}
+
 struct Workspace {
   // Without a check: at the end of a process the driver may be gone, and its memory with it.
   ~Workspace() { cudaFree(memory); }
@@ -42,7 +47,7 @@ void* GpuWorkspace(size_t bytes) {
     const cudaError_t error = cudaMalloc(&workspace.memory, bytes);
     CHECK_EQ(error, cudaSuccess) << cudaGetErrorString(error) << ": the workspace of " << (bytes >> 20)
                                  << " MiB does not fit onto GPU " << device
-                                 << "; a smaller CAFFE_ACU_WORKSPACE_MIB or batch may";
+                                 << "; a smaller CAFFE_ACU_WORKSPACE_MIB, CAFFE_ACU_CUDNN_WORKSPACE_MIB or batch may";
     workspace.size = bytes;
     workspace.device = device;
   }
@@ -60,10 +65,12 @@ size_t CudnnWorkspaceLimit() {
 }
 
 bool Deterministic() {
-  static const bool asked = [] {
-    const char* text = std::getenv("CAFFE_ACU_DETERMINISTIC");
-    return text && std::string(text) != "" && std::string(text) != "0";
-  }();
+  static const bool asked = IsAsked("CAFFE_ACU_DETERMINISTIC");
+  return asked;
+}
+
+bool MeasureAlgorithms() {
+  static const bool asked = IsAsked("CAFFE_ACU_CUDNN_FIND");
   return asked;
 }
 

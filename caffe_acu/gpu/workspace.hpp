@@ -24,6 +24,10 @@ size_t CudnnWorkspaceLimit();
 /// CAFFE_ACU_DETERMINISTIC=1: of cuDNN's algorithms only deterministic ones. Our own kernels always are.
 bool Deterministic();
 
+/// CAFFE_ACU_CUDNN_FIND=1: of cuDNN's algorithms the fastest one as measured, not as cuDNN guesses. Measured when
+/// a shape first occurs; sums may then differ in their last bits from run to run.
+bool MeasureAlgorithms();
+
 }  // namespace caffe
 
 #endif  // CAFFE_ACU_GPU_WORKSPACE_HPP_

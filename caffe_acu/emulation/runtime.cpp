@@ -1,0 +1,205 @@
+// The CUDA runtime that Caffe uses, over the CPU's memory.
+#include <cuda_runtime.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "caffe_acu/emulation/waits.hpp"
+
+namespace emulation {
+namespace {
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kGuardBytes = 256;
+constexpr unsigned char kGuard = 0xa5;
+constexpr unsigned char kUnwritten = 0xff;  // NaN, in any precision
+
+std::mutex mutex;
+std::map<const char*, size_t> allocations;  // of the GPU: address, bytes
+long waits = 0;
+
+// The allocation that an address is in, or the end.
+std::map<const char*, size_t>::const_iterator Find(const void* address) {
+  const char* byte = static_cast<const char*>(address);
+  auto after = allocations.upper_bound(byte);
+  if (after == allocations.begin()) return allocations.end();
+  const auto found = std::prev(after);
+  return byte < found->first + found->second ? found : allocations.end();
+}
+
+bool IsOnDevice(const void* address) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return Find(address) != allocations.end();
+}
+
+// Ends the process unless `bytes` from an address, if it is the GPU's, belong to one allocation.
+void CheckRange(const void* address, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = Find(address);
+  if (found == allocations.end() || static_cast<const char*>(address) + bytes <= found->first + found->second) return;
+  std::fprintf(stderr, "a copy or memset of %zu bytes leaves an allocation of %zu\n", bytes, found->second);
+  std::abort();
+}
+
+}  // namespace
+
+void CountWait() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  ++waits;
+}
+
+}  // namespace emulation
+
+using emulation::CountWait;
+
+extern "C" {
+
+long caffe_acu_emulation_host_waits() {
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  return emulation::waits;
+}
+
+cudaError_t cudaMalloc(void** address, size_t bytes) {
+  CountWait();
+  const size_t room = (bytes + emulation::kGuardBytes + emulation::kAlignment - 1) / emulation::kAlignment;
+  char* memory = static_cast<char*>(std::aligned_alloc(emulation::kAlignment, room * emulation::kAlignment));
+  *address = memory;
+  if (!memory) return cudaErrorMemoryAllocation;
+  std::memset(memory, emulation::kUnwritten, bytes);
+  std::memset(memory + bytes, emulation::kGuard, emulation::kGuardBytes);
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  emulation::allocations[memory] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* address) {
+  if (!address) return cudaSuccess;
+  CountWait();
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  const auto found = emulation::allocations.find(static_cast<const char*>(address));
+  if (found == emulation::allocations.end()) return cudaErrorInvalidValue;
+  const char* guard = found->first + found->second;
+  for (size_t i = 0; i < emulation::kGuardBytes; ++i) {
+    if (static_cast<unsigned char>(guard[i]) == emulation::kGuard) continue;
+    std::fprintf(stderr, "a kernel wrote behind an allocation of %zu bytes, at byte %zu\n", found->second,
+                 found->second + i);
+    std::abort();
+  }
+  emulation::allocations.erase(found);
+  std::free(address);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** address, size_t bytes) {
+  *address = std::malloc(bytes ? bytes : 1);
+  return *address ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void* address) {
+  std::free(address);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  emulation::CheckRange(to, bytes);
+  emulation::CheckRange(from, bytes);
+  std::memmove(to, from, bytes);
+  return cudaSuccess;
+}
+
+// Between two places of the GPU it does not hold up the host.
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (!emulation::IsOnDevice(to) || !emulation::IsOnDevice(from)) CountWait();
+  return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+}
+
+cudaError_t cudaMemset(void* address, int value, size_t bytes) {
+  emulation::CheckRange(address, bytes);
+  std::memset(address, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = cudaDeviceProp();
+  std::strcpy(properties->name, "emulation on the CPU");
+  properties->major = 9;
+  properties->warpSize = 32;
+  properties->maxThreadsPerBlock = 1024;
+  properties->sharedMemPerBlock = 48 << 10;
+  properties->totalGlobalMem = size_t(8) << 30;
+  properties->multiProcessorCount = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
+  *attributes = cudaPointerAttributes();
+  attributes->type = emulation::IsOnDevice(address) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "out of memory" : "an error of the emulated GPU";
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  *stream = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  CountWait();
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() {
+  CountWait();
+  return cudaSuccess;
+}
+
+// An event is the time at which it was recorded.
+using Clock = std::chrono::steady_clock;
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  *event = reinterpret_cast<cudaEvent_t>(new Clock::time_point());
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete reinterpret_cast<Clock::time_point*>(event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  *reinterpret_cast<Clock::time_point*>(event) = Clock::now();
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  CountWait();
+  return cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  const std::chrono::duration<float, std::milli> time =
+      *reinterpret_cast<Clock::time_point*>(to) - *reinterpret_cast<Clock::time_point*>(from);
+  *milliseconds = time.count();
+  return cudaSuccess;
+}
+
+}  // extern "C"
