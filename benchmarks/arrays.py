@@ -25,6 +25,10 @@ def weights(case: LayerCase) -> np.ndarray:
     return _normal(2, case.weight_shape, (2 / fan_in) ** 0.5)
 
 
+def biases(case: LayerCase) -> np.ndarray:
+    return _normal(6, (case.outputs,))
+
+
 def positions(sets: int) -> np.ndarray:
     """x and y of every synapse, (2, sets, K): the lattice of the kernel, displaced; the origin is not."""
     offsets = np.arange(KERNEL, dtype=np.float32) - KERNEL // 2

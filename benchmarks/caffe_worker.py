@@ -13,27 +13,25 @@ from typing import Any
 import arrays
 import caffe
 import numpy as np
+from nets import WEIGHT, X, Y, layer_net, plain_solver
 from protocol import Refused, seconds_per_call, serve
-from shapes import BOTH, FORWARD, KERNEL, LayerCase
+from shapes import BOTH, FORWARD, LayerCase
 
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.nets.builder import Acu
-from caffe_acu.nets.plain import CIFAR10, cifar_solver, plain
 
 _LAYER = 1  # index in the net; 0 is the Input layer
-_WEIGHT, _X, _Y = 0, 2, 3  # blobs
 
 
 class LayerCandidate:
     """A net of one layer with its input, weights, positions and output gradient filled."""
 
     def __init__(self, case: LayerCase, kind: str) -> None:
-        self._net = _load(lambda path: caffe.Net(path, caffe.TRAIN), _layer_net(case, kind))
+        self._net = _load(lambda path: caffe.Net(path, caffe.TRAIN), _checked(layer_net(case, kind)))
         self._blobs = self._net.params["layer"]
-        self._blobs[_WEIGHT].data[...] = arrays.weights(case)
+        self._blobs[WEIGHT].data[...] = arrays.weights(case)
         self._learns_positions = kind == "acu"
         if self._learns_positions:
-            for blob, values in zip((_X, _Y), arrays.positions(case.sets), strict=True):
+            for blob, values in zip((X, Y), arrays.positions(case.sets), strict=True):
                 self._blobs[blob].data[...] = values.reshape(self._blobs[blob].data.shape)
         self._net.blobs["data"].data[...] = arrays.layer_input(case)
         self._net.blobs["layer"].diff[...] = arrays.output_gradient(case)
@@ -63,11 +61,11 @@ class LayerCandidate:
         self.both()
         positions = None
         if self._learns_positions:
-            positions = arrays.moving(np.stack([self._blobs[_X].diff, self._blobs[_Y].diff]))
+            positions = arrays.moving(np.stack([self._blobs[X].diff, self._blobs[Y].diff]))
         return arrays.digest(
             output=self._net.blobs["layer"].data,
             input_gradient=self._net.blobs["data"].diff,
-            weight_gradient=self._blobs[_WEIGHT].diff,
+            weight_gradient=self._blobs[WEIGHT].diff,
             position_gradient=positions,
         )
 
@@ -76,20 +74,15 @@ class NetCandidate:
     """The plain network with its solver; images and labels are always the same and already in memory."""
 
     def __init__(self, kind: str) -> None:
-        net = _plain_net(kind)
-        solver = cifar_solver("", "")
-        solver.ClearField("net")
-        solver.net_param.CopyFrom(net)
-        for field in ("test_iter", "test_interval", "stepvalue"):
-            solver.ClearField(field)
-        solver.lr_policy, solver.base_lr, solver.display, solver.snapshot = "fixed", 0.01, 0, 0
+        solver = plain_solver(kind)
+        net = _checked(solver.net_param)
         self._solver = _load(caffe.NesterovSolver, solver)
         images, labels = arrays.net_input()
         self._solver.net.blobs["data"].data[...] = images
         self._solver.net.blobs["label"].data[...] = labels
         for layer in net.layer:
             if layer.type == "ACU":
-                for blob, values in zip((_X, _Y), arrays.positions(1), strict=True):
+                for blob, values in zip((X, Y), arrays.positions(1), strict=True):
                     data = self._solver.net.params[layer.name][blob].data
                     data[...] = values.reshape(data.shape)
 
@@ -103,46 +96,11 @@ class NetCandidate:
         """The solver does it."""
 
 
-def _layer_net(case: LayerCase, kind: str) -> "caffe_pb2.NetParameter":
-    net = caffe_pb2.NetParameter(name=case.name, force_backward=True)
-    data = net.layer.add(name="data", type="Input", top=["data"])
-    data.input_param.shape.add().dim.extend(case.input_shape)
-    type_ = ("GroupedACU" if case.group > 1 else "ACU") if kind == "acu" else "Convolution"
-    _require_layer(type_)
-    layer = net.layer.add(name="layer", type=type_, bottom=["data"], top=["layer"])
-    convolution = layer.convolution_param
-    convolution.num_output, convolution.bias_term = case.outputs, False
-    convolution.kernel_size.append(KERNEL)
-    convolution.pad.append(KERNEL // 2)
-    convolution.stride.append(case.stride)
-    if case.group > 1:
-        convolution.group = case.group
-    if kind == "stock":
-        convolution.engine = caffe_pb2.ConvolutionParameter.CAFFE
+def _checked(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
+    for layer in net.layer:
+        if layer.type not in caffe.layer_type_list():
+            raise Refused(f"this build has no {layer.type}")
     return net
-
-
-def _plain_net(kind: str) -> "caffe_pb2.NetParameter":
-    """The network of models/cvpr2017/plain or plain_acu, without its data layers."""
-    _require_layer("ACU" if kind == "plain_acu" else "Convolution")
-    whole = plain(Acu() if kind == "plain_acu" else None, source=CIFAR10)
-    net = caffe_pb2.NetParameter(name=whole.name)
-    images, labels = arrays.net_input()
-    data = net.layer.add(name="data", type="Input", top=["data", "label"])
-    for array in (images, labels):
-        data.input_param.shape.add().dim.extend(array.shape)
-    for layer in whole.layer:
-        if layer.type in ("Data", "Accuracy"):
-            continue
-        net.layer.add().CopyFrom(layer)
-        if kind == "plain_stock" and layer.type == "Convolution":
-            net.layer[-1].convolution_param.engine = caffe_pb2.ConvolutionParameter.CAFFE
-    return net
-
-
-def _require_layer(type_: str) -> None:
-    if type_ not in caffe.layer_type_list():
-        raise Refused(f"this build has no {type_}")
 
 
 def _load(make: Callable[[str], Any], message: Any) -> Any:

@@ -46,6 +46,13 @@ def seconds_per_call(call: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - begin) / repeats
 
 
+def last_words(errors: bytes) -> str:
+    """The line of a program's standard error that says why it ended."""
+    lines = errors.decode(errors="replace").strip().splitlines()
+    fatal = [line for line in lines if line.startswith("F") and "] " in line]  # how glog marks what kills it
+    return fatal[0].partition("] ")[2] if fatal else lines[-1] if lines else "it said nothing"
+
+
 class Worker:
     """The side that asks."""
 
@@ -82,9 +89,7 @@ class Worker:
 
     def _last_words(self) -> str:
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        fatal = [line for line in lines if line.startswith("F") and "] " in line]  # how glog marks what kills it
-        return fatal[0].partition("] ")[2] if fatal else lines[-1] if lines else "it said nothing"
+        return last_words(self._errors.read())
 
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None

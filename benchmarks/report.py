@@ -17,7 +17,9 @@ from shapes import (
     Target,
 )
 
-_NOTHING = "-"
+from caffe_acu.experiments.environment import hardware
+
+NOTHING = "-"
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -34,7 +36,7 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
     """Columns from ``left`` on are aligned to the right."""
     rule = ["---" if i < left else "---:" for i in range(len(header))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
@@ -45,7 +47,7 @@ def _about(result: dict[str, Any]) -> str:
     lines = [
         f"command: `{result['command']}`",
         f"commit: {environment['commit']}",
-        f"hardware: {environment['processor']}, {environment['cores']} cores",
+        f"hardware: {hardware(environment)}",
         f"date: {environment['date']}",
         f"system: {environment['system']}",
         *(f"{name}: {version}" for name, version in result["versions"].items()),
@@ -73,10 +75,10 @@ def _summary(result: dict[str, Any]) -> str:
         if limit:
             met = sum(bool(one["met"]) for one in judged)
             worst = max(one["value"] for one in judged)
-            rows.append([what, label, limit, f"{met} of {len(judged)}", _number(worst)])
+            rows.append([what, label, limit, f"{met} of {len(judged)}", number(worst)])
     if not rows:
         return ""
-    return "## Targets\n\n" + _table(["measured", "time of ours / peer", "target", "met", "worst"], rows, left=3)
+    return "## Targets\n\n" + table(["measured", "time of ours / peer", "target", "met", "worst"], rows, left=3)
 
 
 def _layers(rows: list[dict[str, Any]]) -> list[str]:
@@ -99,22 +101,22 @@ def _layer_table(rows: list[dict[str, Any]], candidates: Sequence[str], targets:
     header += [_target_header(target, CANDIDATES) for target in targets]
     body = []
     for row in rows:
-        times = [_milliseconds(row["median_ms"].get(name)) for name in candidates]
+        times = [milliseconds(row["median_ms"].get(name)) for name in candidates]
         ratios = [_judged_cell(row["ratios"], target) for target in targets]
         body.append([row["layer"], str(row["shape"]["batch"]), str(row["threads"]), *times, *ratios])
-    return _table(header, body)
+    return table(header, body)
 
 
 def _training(rows: list[dict[str, Any]]) -> str:
     parts = []
     for row in rows:
-        times = [[NETS[net][1], _milliseconds(ms)] for net, ms in row["median_ms"].items()]
+        times = [[NETS[net][1], milliseconds(ms)] for net, ms in row["median_ms"].items()]
         ratios = [[_target_header(target, NETS), _judged_cell(row["ratios"], target)] for target in NET_TARGETS]
         parts.append(
             f"## Training iteration of the plain network, batch {NET_BATCH}, {row['threads']} threads\n\n"
-            + _table(["network", "ms"], times)
+            + table(["network", "ms"], times)
             + "\n\n"
-            + _table(["ratio", "value"], ratios)
+            + table(["ratio", "value"], ratios)
         )
     return "\n\n".join(parts)
 
@@ -126,10 +128,10 @@ def _busy(rows: list[dict[str, Any]]) -> str:
         for net in BUSY_NETS:
             if net in row["slowdown"]:
                 alone, beside = row["alone"]["median_ms"][net], row["beside"]["median_ms"][net]
-                body.append([NETS[net][1], _milliseconds(alone), _milliseconds(beside), _number(row["slowdown"][net])])
+                body.append([NETS[net][1], milliseconds(alone), milliseconds(beside), number(row["slowdown"][net])])
         parts.append(
             f"## The same with {row['threads']} threads beside {row['busy_loops']} busy processes\n\n"
-            + _table(["network", "alone (ms)", "beside (ms)", "slowdown"], body)
+            + table(["network", "alone (ms)", "beside (ms)", "slowdown"], body)
             + "\n\nHalf of every core is left, so about 2 is to be expected of who does not spin."
         )
     return "\n\n".join(parts)
@@ -144,15 +146,15 @@ def _memory(rows: list[dict[str, Any]]) -> str:
         cells = [row["layer"], str(row["threads"]), _mebibytes(row["bound_bytes"])]
         for name in names:
             growth = row["growth_bytes"].get(name)
-            cells.append(_mebibytes(growth["first"]) if growth else _NOTHING)
+            cells.append(_mebibytes(growth["first"]) if growth else NOTHING)
         acu = row["growth_bytes"].get("acu")
-        cells.append(_number(acu["first"] / row["bound_bytes"]) if acu else _NOTHING)
+        cells.append(number(acu["first"] / row["bound_bytes"]) if acu else NOTHING)
         body.append(cells)
     header = ["layer", "threads", "threads x K C H' W' floats"]
     header += [CANDIDATES[name][1] for name in names] + ["ACU / floats"]
     return (
         "## Memory: growth of the peak in a first pass forward and backward (MiB)\n\n"
-        + _table(header, body)
+        + table(header, body)
         + "\n\nBlobs and their gradients are not in it; what BLAS and the threads take at first use is."
     )
 
@@ -175,17 +177,17 @@ def _judged_cell(ratios: list[dict[str, Any]], target: Target) -> str:
     for judged in ratios:
         if judged["ratio"] == target.key:
             verdict = {True: " met", False: " **missed**", None: ""}[judged["met"]]
-            return _number(judged["value"]) + verdict
-    return _NOTHING
+            return number(judged["value"]) + verdict
+    return NOTHING
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Two decimals, or three where the value is small, as it is for ten times faster."""
     return f"{value:.2f}" if value >= 0.2 else f"{value:.3f}"
 
 
-def _milliseconds(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def milliseconds(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _mebibytes(value: float) -> str:

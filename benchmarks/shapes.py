@@ -23,11 +23,13 @@ class LayerCase:
     @property
     def name(self) -> str:
         channels = f"{self.channels}" if self.depthwise else f"{self.channels}-{self.outputs}"
-        return f"{self.family}/{channels}-{self.size}x{self.size}" + (f"-s{self.stride}" if self.stride > 1 else "")
+        group = f"-g{self.group}" if 1 < self.group < self.channels else ""
+        stride = f"-s{self.stride}" if self.stride > 1 else ""
+        return f"{self.family}/{channels}-{self.size}x{self.size}{group}{stride}"
 
     @property
     def depthwise(self) -> bool:
-        return self.group > 1
+        return self.group == self.channels > 1
 
     @property
     def out_size(self) -> int:
@@ -51,7 +53,7 @@ class LayerCase:
         return self.group
 
 
-def _depthwise(family: str, batch: int, channels: int, size: int, stride: int = 1) -> LayerCase:
+def depthwise(family: str, batch: int, channels: int, size: int, stride: int = 1) -> LayerCase:
     return LayerCase(family, batch, channels, channels, size, stride, group=channels)
 
 
@@ -68,11 +70,11 @@ LAYERS = (
     LayerCase("29-layer", 128, 64, 64, 16),
     LayerCase("29-layer", 128, 128, 128, 8),
     # One channel a group.
-    _depthwise("depthwise", 128, 64, 32),
-    _depthwise("depthwise", 128, 128, 16),
-    _depthwise("depthwise", 128, 256, 8),
-    _depthwise("depthwise-mobilenet2", 8, 96, 112, stride=2),
-    _depthwise("depthwise-xception", 8, 728, 14),
+    depthwise("depthwise", 128, 64, 32),
+    depthwise("depthwise", 128, 128, 16),
+    depthwise("depthwise", 128, 256, 8),
+    depthwise("depthwise-mobilenet2", 8, 96, 112, stride=2),
+    depthwise("depthwise-xception", 8, 728, 14),
 )
 QUICK_LAYERS = ("plain/48-48-32x32", "29-layer/64-64-16x16", "depthwise/128-16x16")
 
@@ -171,7 +173,7 @@ NET_TARGETS = (
 BUSY_NETS = ("plain", "plain_acu", "plain_torch")
 
 # Layers whose buffers are weighed against threads x K C H' W' floats.
-MEMORY_LAYERS = (LayerCase("memory", 64, 48, 48, 32), _depthwise("memory-depthwise", 128, 64, 32))
+MEMORY_LAYERS = (LayerCase("memory", 64, 48, 48, 32), depthwise("memory-depthwise", 128, 64, 32))
 
 
 def layer_candidates(case: LayerCase) -> tuple[str, ...]:

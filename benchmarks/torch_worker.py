@@ -12,61 +12,10 @@ from typing import Any
 
 import arrays
 import torch
-from DCLS.construct.modules import Dcls2d
 from protocol import seconds_per_call, serve
-from shapes import BOTH, DCLS_BOX, FORWARD, KERNEL, NET_CLASSES, LayerCase
+from shapes import DCLS_BOX, NET_CLASSES, LayerCase
 from torch import nn
-
-
-class LayerCandidate:
-    def __init__(self, case: LayerCase, kind: str) -> None:
-        weights = torch.from_numpy(arrays.weights(case))
-        if kind == "dcls":
-            self._layer = Dcls2d(
-                case.channels,
-                case.outputs,
-                kernel_count=KERNEL**2,
-                stride=case.stride,
-                padding=DCLS_BOX // 2,
-                dilated_kernel_size=DCLS_BOX,
-                groups=case.group,
-                bias=False,
-                version="v1",
-                use_implicit_gemm=False,  # exists for CUDA only
-            )
-            with torch.no_grad():
-                self._layer.weight.copy_(weights.reshape(self._layer.weight.shape))
-                self._layer.P.copy_(torch.from_numpy(arrays.positions(case.sets)).reshape(self._layer.P.shape))
-        else:
-            self._layer = nn.Conv2d(
-                case.channels, case.outputs, KERNEL, case.stride, KERNEL // 2, groups=case.group, bias=False
-            )
-            with torch.no_grad():
-                self._layer.weight.copy_(weights)
-        self._input = torch.from_numpy(arrays.layer_input(case)).requires_grad_()
-        self._output_gradient = torch.from_numpy(arrays.output_gradient(case))
-        self._wanted = [self._input, *self._layer.parameters()]
-
-    def forward(self) -> torch.Tensor:
-        with torch.no_grad():
-            return self._layer(self._input)
-
-    def both(self) -> tuple[torch.Tensor, ...]:
-        # Returned, not accumulated: no time goes into adding to an older gradient.
-        return torch.autograd.grad(self._layer(self._input), self._wanted, self._output_gradient)
-
-    def calls(self) -> dict[str, Callable[[], object]]:
-        return {FORWARD: self.forward, BOTH: self.both}
-
-    def digest(self) -> dict[str, list[float]]:
-        names = ["input", *(name for name, _ in self._layer.named_parameters())]
-        gradients = {name: gradient.numpy() for name, gradient in zip(names, self.both(), strict=True)}
-        return arrays.digest(
-            output=self.forward().numpy(),
-            input_gradient=gradients["input"],
-            weight_gradient=gradients["weight"],
-            position_gradient=arrays.moving(gradients["P"]) if "P" in gradients else None,
-        )
+from torch_layers import LayerCandidate
 
 
 class NetCandidate:

@@ -1,4 +1,4 @@
-"""Starts the two worker processes, each in its own environment, with a number of threads."""
+"""Starts the worker processes, each in its own environment, with a number of threads or on a GPU."""
 
 import os
 import sys
@@ -27,6 +27,15 @@ def torch_worker(threads: int, python: Path, *, keeps_memory: bool = False) -> W
         environment |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**26)}
     name = TORCH_KEPT if keeps_memory else TORCH
     return Worker(name, [python, _HERE / "torch_worker.py", str(threads)], environment)
+
+
+def gpu_torch_worker(python: Path, gpu: int, more_packages: str = "") -> Worker:
+    """The peers on a GPU, without TF32; -1: on the CPU. ``more_packages`` is put before those of ``python``."""
+    device = f"cuda:{gpu}" if gpu >= 0 else "cpu"
+    environment = _environment() | {"NVIDIA_TF32_OVERRIDE": "0"}
+    if more_packages:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [more_packages, environment.get("PYTHONPATH")]))
+    return Worker(TORCH, [python, _HERE / "gpu_torch_worker.py", device], environment)
 
 
 def _environment() -> dict[str, str]:

@@ -39,3 +39,8 @@ def _load() -> ModuleType:
 
 
 caffe_pb2 = _load()
+
+
+def build_folder() -> Path:
+    """The build tree or relocatable folder that the messages in use are from: it has ``bin`` and ``python``."""
+    return Path(caffe_pb2.__file__).resolve().parents[3]

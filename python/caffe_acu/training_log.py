@@ -10,7 +10,8 @@ import numpy as np
 from caffe_acu.errors import UserError
 
 _NUMBER = r"([-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?))"
-_TRAIN = re.compile(rf"\] Iteration (\d+)(?: \(.*\))?, loss = {_NUMBER}$", re.IGNORECASE)
+_TRAIN = re.compile(rf"\] Iteration (\d+)(?: \((?:.*, {_NUMBER}s/\d+ iters|.*)\))?, loss = {_NUMBER}$", re.IGNORECASE)
+_START = re.compile(r"\] Solving ")
 _TEST = re.compile(r"\] Iteration (\d+), Testing net \(#0\)$")
 _OUTPUT = re.compile(rf"\]\s+Test net output #\d+: (\S+) = {_NUMBER}(?: \(.*\))?$", re.IGNORECASE)
 
@@ -21,6 +22,7 @@ class TrainingLog:
 
     iterations: np.ndarray  # (T,) where the training loss was displayed
     loss: np.ndarray  # (T,) averaged by Caffe over average_loss iterations
+    seconds: np.ndarray  # (T,) since the value before, tests included; NaN for the first after every start
     test_iterations: np.ndarray  # (U,)
     test_accuracy: np.ndarray  # (U,) fraction between 0 and 1
     test_loss: np.ndarray  # (U,)
@@ -29,6 +31,13 @@ class TrainingLog:
     def test_error(self) -> np.ndarray:
         """(U,) in percent."""
         return 100 * (1 - self.test_accuracy)
+
+    @property
+    def iteration_ms(self) -> np.ndarray:
+        """(U,) milliseconds of an iteration, the mean of each stretch between two displays whose time is known."""
+        stretches = np.diff(self.iterations, prepend=0)
+        known = np.isfinite(self.seconds) & (stretches > 0)
+        return 1e3 * self.seconds[known] / stretches[known]
 
 
 def read_training_log(path: str | Path) -> TrainingLog:
@@ -49,13 +58,19 @@ def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: s
     Where a resumed run repeats iterations the later values stand, so logs may be concatenated. Anything
     that Caffe or glog prints besides, and a last line that is cut short, is passed over.
     """
-    training: dict[int, float] = {}
+    training: dict[int, tuple[float, float]] = {}
     tests: dict[int, dict[str, float]] = {}
     test_iteration = None
+    starting = True
     for line in lines:
         line = line.rstrip()
         if match := _TRAIN.search(line):
-            training[int(match[1])] = float(match[2])
+            # After a start, Caffe counts from there and not from the display before.
+            seconds = np.nan if starting or match[2] is None else float(match[2])
+            training[int(match[1])] = float(match[3]), seconds
+            starting = False
+        elif _START.search(line):
+            starting = True
         elif match := _TEST.search(line):
             test_iteration = int(match[1])
         elif (match := _OUTPUT.search(line)) and test_iteration is not None:
@@ -63,7 +78,8 @@ def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: s
     iterations, test_iterations = sorted(training), sorted(tests)
     return TrainingLog(
         iterations=np.array(iterations, dtype=np.int64),
-        loss=np.array([training[i] for i in iterations], dtype=np.float64),
+        loss=np.array([training[i][0] for i in iterations], dtype=np.float64),
+        seconds=np.array([training[i][1] for i in iterations], dtype=np.float64),
         test_iterations=np.array(test_iterations, dtype=np.int64),
         test_accuracy=np.array([tests[i].get(accuracy, np.nan) for i in test_iterations], dtype=np.float64),
         test_loss=np.array([tests[i].get(loss, np.nan) for i in test_iterations], dtype=np.float64),

@@ -18,7 +18,7 @@ from caffe_acu import __version__
 from caffe_acu.data.lmdb_writer import Shape, estimate_bytes, write_lmdb
 from caffe_acu.data.output_folder import MANIFEST, WRITTEN_BY, require_space
 
-_PACKAGES = ("numpy", "scipy", "lmdb", "pillow", "protobuf")
+_PACKAGES = ("numpy", "lmdb", "pillow", "protobuf")
 
 
 @dataclass(frozen=True)

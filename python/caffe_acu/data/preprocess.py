@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.linalg
 
 from caffe_acu.data.options import PREPROCESSING
 from caffe_acu.data.progress import progress, slices
@@ -59,7 +58,7 @@ class Zca:
             raise ValueError("a ZCA cannot be fitted to nothing")
         mean = total / count
         covariance = moment / count - np.outer(mean, mean)
-        values, vectors = scipy.linalg.eigh(covariance, driver="evd", overwrite_a=True, check_finite=False)
+        values, vectors = np.linalg.eigh(covariance)
         # Rounding leaves tiny negative eigenvalues where images span less than the space.
         scales = 1.0 / np.sqrt(np.maximum(values, 0.0) + regularisation)
         return cls(mean, (vectors * scales) @ vectors.T, regularisation)

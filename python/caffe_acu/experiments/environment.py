@@ -2,12 +2,14 @@
 
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from caffe_acu import __version__
+from caffe_acu.caffe_proto import build_folder
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -20,9 +22,21 @@ def describe_environment() -> dict[str, Any]:
         "caffe_acu": __version__,
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "gpus": _gpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
+
+
+def without_folders(text: str) -> str:
+    """``text`` with file names in place of paths: where a file lies on this machine is nobody's business."""
+    return re.sub(r"(?<!\S)(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
+
+
+def hardware(environment: dict[str, Any]) -> str:
+    """Processor and GPUs of a description, in a line."""
+    machine = f"{environment['processor']}, {environment['cores']} cores"
+    return "; ".join([machine, *environment.get("gpus", [])])
 
 
 def _commit() -> str:
@@ -30,11 +44,27 @@ def _commit() -> str:
         result = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True)
         return result.stdout.strip()
 
+    # A relocatable folder says what it was made of; a checkout around it would be of something else.
+    version = build_folder() / "share" / "caffe-acu" / "VERSION"
+    if version.is_file():
+        commits = [line.partition(" ")[2] for line in version.read_text().splitlines() if line.startswith("commit ")]
+        return commits[0] if commits else "unknown"
     try:
         changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
         return git("rev-parse", "--short", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):
         return "unknown (not a git checkout)"
+
+
+def _gpus() -> list[str]:
+    """Name, driver and memory of every GPU; none where the driver does not answer."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    fields = [[field.strip() for field in line.split(",")] for line in answer.splitlines() if line.strip()]
+    return [f"{name}, driver {driver}, {memory}" for name, driver, memory in fields]
 
 
 def _processor() -> str:

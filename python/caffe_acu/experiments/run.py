@@ -13,7 +13,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.caffe_proto import build_folder, caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, write_atomically
@@ -25,7 +25,7 @@ _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 
 def caffe_program() -> Path:
     """The ``caffe`` that was built together with the messages in use; UserError if it is not there."""
-    built = Path(caffe_pb2.__file__).resolve().parents[3] / "bin" / "caffe"
+    built = build_folder() / "bin" / "caffe"
     found = built if built.is_file() else shutil.which("caffe")
     if not found:
         raise UserError("the program `caffe` is not there: build it (scripts/setup.sh), or add it to PATH")
@@ -62,9 +62,11 @@ class Run:
         paths = (self.folder / "snapshots").glob("*_iter_*.caffemodel")
         return sorted(paths, key=lambda path: int(path.stem.rpartition("_")[2]))
 
-    def start(self, threads: int) -> None:
-        """Starts ``caffe train``, from the last snapshot if there is one."""
+    def start(self, threads: int, gpu: int | None = None) -> None:
+        """Starts ``caffe train``, on a GPU or the CPU, from the last snapshot if there is one."""
         command = [str(caffe_program()), "train", "--solver", "solver.prototxt"]
+        if gpu is not None:
+            command += ["--gpu", str(gpu)]
         states = [
             (int(match[1]), path)
             for path in (self.folder / "snapshots").iterdir()

@@ -3,28 +3,23 @@ images, on a schedule of minutes instead of the papers' days.
 """
 
 import json
-import os
 import shutil
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from google.protobuf.message import Message
-from tqdm import tqdm
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.options import CifarOptions, GeneratedOptions, WriteOptions
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
+from caffe_acu.experiments.training import Where, train
 from caffe_acu.net_param import write_atomically
 from caffe_acu.nets.builder import Acu, DataSource
-from caffe_acu.nets.plain import cifar_solver, plain
+from caffe_acu.nets.plain import PAPER_ITERATIONS, WARMUP_ITER, cifar_solver, plain
 from caffe_acu.nets.probe import probe, probe_solver
 
 _SETTINGS = "trial.json"
-_POLL_SECONDS = 0.5
-_REPORT_SECONDS = 30.0  # between lines of progress where there is no terminal
 # A short run's BatchNorm statistics must not remember its beginning: about 20 iterations instead of 1000.
 _BN_FRACTION = 0.95
 _TEST_BATCH = 100
@@ -36,11 +31,12 @@ class TrialOptions:
 
     data: str | None = None
     iterations: int = 500
-    warmup_iter: int | None = None  # None: a quarter of the iterations
+    warmup_iter: int | None = None  # None: a quarter of the iterations, or as the paper
     probe_iterations: int = 1600  # of the probes, which run on generated images only
     seed: int = 1
     limit_train: int | None = None  # images per class
     limit_test: int | None = None
+    paper: bool = False  # the paper's schedule, to scale if it is not for PAPER_ITERATIONS
 
     def __post_init__(self) -> None:
         if self.iterations < 4 or self.probe_iterations < 16:
@@ -50,7 +46,9 @@ class TrialOptions:
 
     @property
     def warmup(self) -> int:
-        return self.iterations // 4 if self.warmup_iter is None else self.warmup_iter
+        if self.warmup_iter is not None:
+            return self.warmup_iter
+        return self.iterations * WARMUP_ITER // PAPER_ITERATIONS if self.paper else self.iterations // 4
 
 
 @dataclass(frozen=True)
@@ -71,22 +69,29 @@ class Trial:
     options: TrialOptions
 
 
-def run_trial(out: Path, options: TrialOptions, overwrite: bool = False) -> Trial:
+def run_trial(
+    out: Path, options: TrialOptions, overwrite: bool = False, where: Where = Where(), deadline: float | None = None
+) -> Trial | None:
     """Prepares data, trains, and returns the trial; what stands in ``out`` from an interrupted call is kept.
 
-    Raises UserError for bad input, and if ``out`` holds a trial with other options and not ``overwrite``.
+    At ``deadline``, on the clock of time.monotonic, training stops with snapshots to go on from; then it returns
+    None, unless all was done. Raises UserError for bad input, and if ``out`` holds a trial with other options and
+    not ``overwrite``.
     """
     _claim(out, options, overwrite)
     data_folder = _prepare_data(out, options)
-    manifest = json.loads((data_folder / "manifest.json").read_text())
+    manifest = read_manifest(data_folder)
     pairs = _make_pairs(out, data_folder, manifest, options)
     for pair in pairs:
-        _train([run for run in (pair.base, pair.acu) if not run.done])
+        if not train([pair.base, pair.acu], where, deadline):
+            return None
     return Trial(out, manifest, pairs, options)
 
 
 def _claim(out: Path, options: TrialOptions, overwrite: bool) -> None:
     settings = asdict(options)
+    if options.data:  # by its name: a trial may go on in another place
+        settings["data"] = Path(options.data).name
     path = out / _SETTINGS
     if path.exists():
         if json.loads(path.read_text()) == settings and not overwrite:
@@ -121,17 +126,33 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
     return folder
 
 
-def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOptions) -> list[Pair]:
-    classes = len(manifest["classes"])
-    generated = manifest["source"].startswith("generated")
-    source = DataSource(
+def read_manifest(data_folder: Path) -> dict:
+    """What `caffe-acu data` wrote about the data set in a folder; UserError if there is none."""
+    path = data_folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
+    return json.loads(path.read_text())
+
+
+def data_source(data_folder: Path, manifest: dict) -> DataSource:
+    """The data set as the papers' networks on CIFAR-10 read it."""
+    return DataSource(
         str(data_folder / "train_lmdb"),
         str(data_folder / "test_lmdb"),
         train_batch=64,
         test_batch=_TEST_BATCH,
         crop_size=manifest["splits"]["test"]["shape"][1],
-        mirror=not generated,  # the class of a generated image is how it is turned
+        mirror=not _is_generated(manifest),  # the class of a generated image is how it is turned
     )
+
+
+def _is_generated(manifest: dict) -> bool:
+    return manifest["source"].startswith("generated")
+
+
+def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOptions) -> list[Pair]:
+    classes = len(manifest["classes"])
+    source = data_source(data_folder, manifest)
     test_iter = max(1, manifest["splits"]["test"]["images"] // _TEST_BATCH)
 
     def pair(name: str, nets: tuple[Message, Message], solver: "caffe_pb2.SolverParameter") -> Pair:
@@ -144,15 +165,30 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
         return Pair(*runs)
 
     pairs = []
-    if generated:
+    if _is_generated(manifest):
         nets = probe(False, source, classes), probe(True, source, classes)
         pairs.append(pair("probe", nets, probe_solver(options.probe_iterations, options.seed)))
     base, acu = (
-        plain(unit, source=source, classes=classes, bn_fraction=_BN_FRACTION)
+        plain(unit, source=source, classes=classes, bn_fraction=None if options.paper else _BN_FRACTION)
         for unit in (None, Acu(warmup_iter=options.warmup))
     )
-    pairs.append(pair("plain", (base, acu), _short_solver(options)))
+    pairs.append(pair("plain", (base, acu), _paper_solver(options) if options.paper else _short_solver(options)))
     return pairs
+
+
+def _paper_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
+    """The paper's solver; all its iteration numbers to the scale of the trial's iterations."""
+    solver = cifar_solver("", "")
+    n = options.iterations
+
+    def scaled(iteration: int) -> int:
+        return max(1, iteration * n // PAPER_ITERATIONS)
+
+    solver.stepvalue[:] = [scaled(step) for step in solver.stepvalue]
+    solver.max_iter, solver.random_seed = n, options.seed
+    solver.test_interval, solver.snapshot = scaled(solver.test_interval), scaled(solver.snapshot)
+    solver.display = max(1, min(solver.display, n // 40))
+    return solver
 
 
 def _short_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
@@ -167,31 +203,3 @@ def _short_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
     solver.snapshot = max(1, n // 16)
     solver.random_seed = options.seed
     return solver
-
-
-def _train(runs: Sequence[Run]) -> None:
-    """Trains side by side, the cores shared among the runs; an interrupt lets each write a snapshot."""
-    if not runs:
-        return
-    threads = max(1, len(os.sched_getaffinity(0)) // len(runs))
-    bars = [tqdm(total=run.max_iter, desc=run.name, unit="it", disable=None, position=i) for i, run in enumerate(runs)]
-    running = list(runs)
-    try:
-        for run in runs:
-            run.start(threads)
-        last_report = time.monotonic()
-        while running:
-            running[0].wait(_POLL_SECONDS)
-            for run, bar in zip(runs, bars, strict=True):
-                bar.update(run.iteration() - bar.n)
-            running = [run for run in running if not run.poll()]
-            if bars[0].disable and time.monotonic() - last_report >= _REPORT_SECONDS:
-                last_report = time.monotonic()
-                print(
-                    ", ".join(f"{run.name}: iteration {run.iteration()} of {run.max_iter}" for run in runs), flush=True
-                )
-    finally:
-        for run in runs:
-            run.stop()
-        for bar in bars:
-            bar.close()

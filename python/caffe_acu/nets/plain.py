@@ -7,6 +7,7 @@ convolutions, which adds 6 x 16 = 96 parameters.
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.nets.builder import Acu, DataSource, Net
 
+PAPER_ITERATIONS = 64_000  # section 3.1
 WARMUP_ITER = 10_000  # section 2.6
 CIFAR10 = DataSource("data/cifar10/lmdb/train_lmdb", "data/cifar10/lmdb/test_lmdb", 64, 100, 32)
 
@@ -68,7 +69,7 @@ def cifar_solver(net: str, snapshot_prefix: str) -> "caffe_pb2.SolverParameter":
         lr_policy="multistep",
         gamma=0.1,
         stepvalue=[32_000, 48_000],
-        max_iter=64_000,
+        max_iter=PAPER_ITERATIONS,
         test_iter=[100],
         test_interval=1_000,
         display=100,
