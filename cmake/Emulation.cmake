@@ -21,7 +21,15 @@ endfunction()
 file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/emulated")
 
 caffe_acu_emulate(EMULATED_KERNELS ${CAFFE_KERNELS} ${ACU_KERNELS_CUDA})
-add_library(caffe_emulated_kernels OBJECT ${EMULATED_KERNELS})
+# Upstream defines some kernels by a macro of this header, the launch included.
+set(_header caffe/util/math_functions.hpp)
+set(_emulated_header "${CMAKE_BINARY_DIR}/emulated/include/${_header}")
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/emulated/include/caffe/util")
+add_custom_command(OUTPUT "${_emulated_header}" COMMAND Python::Interpreter
+    "${PROJECT_SOURCE_DIR}/caffe_acu/emulation/rewrite_launches.py" "${CAFFE_TREE}/include/${_header}" "${_emulated_header}"
+  DEPENDS "${CAFFE_TREE}/include/${_header}" COMMENT "" VERBATIM)
+add_library(caffe_emulated_kernels OBJECT ${EMULATED_KERNELS} "${_emulated_header}")
+target_include_directories(caffe_emulated_kernels BEFORE PRIVATE "${CMAKE_BINARY_DIR}/emulated/include")
 add_dependencies(caffe_emulated_kernels caffe_proto)
 target_include_directories(caffe_emulated_kernels PRIVATE "${PROJECT_SOURCE_DIR}")
 target_include_directories(caffe_emulated_kernels SYSTEM PRIVATE ${CAFFE_INCLUDE_DIRS})

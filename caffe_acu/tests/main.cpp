@@ -16,8 +16,8 @@ cudaDeviceProp CAFFE_TEST_CUDA_PROP;  // upstream's tests ask for it
 namespace {
 
 void LeaveOut(const std::string& what, const std::string& pattern) {
-  std::string& filter = ::testing::GTEST_FLAG(filter);
-  filter += (filter.find('-') == std::string::npos ? "-" : ":") + pattern;
+  const std::string filter = ::testing::GTEST_FLAG(filter);
+  ::testing::GTEST_FLAG(filter) = filter + (filter.find('-') == std::string::npos ? "-" : ":") + pattern;
   std::cout << what << ": left out " << pattern << std::endl;
 }
 

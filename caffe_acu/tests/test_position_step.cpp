@@ -9,10 +9,12 @@
 #include "caffe/solver_factory.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe_acu/tests/active_case.hpp"
+#include "caffe_acu/tests/host_waits.hpp"
 
 namespace caffe {
 
-class PositionStepTest : public CPUDeviceTest<double> {
+/// Runs in the mode that is its parameter.
+class PositionStepTest : public ::testing::TestWithParam<Caffe::Brew> {
  protected:
   typedef shared_ptr<Solver<double>> SolverPtr;
   typedef std::vector<double> Values;
@@ -27,8 +29,14 @@ class PositionStepTest : public CPUDeviceTest<double> {
     int batch = 4;
   };
 
-  void SetUp() override { MakeTempDir(&folder_); }
-  void TearDown() override { boost::filesystem::remove_all(folder_); }
+  void SetUp() override {
+    Caffe::set_mode(GetParam());
+    MakeTempDir(&folder_);
+  }
+  void TearDown() override {
+    boost::filesystem::remove_all(folder_);
+    Caffe::set_mode(Caffe::CPU);
+  }
 
   // An ACU that is to map constant images onto constant targets.
   SolverPtr Make(const Options& o) {
@@ -61,6 +69,19 @@ class PositionStepTest : public CPUDeviceTest<double> {
       }
     }
   }
+  // The same solver with a convolution in the place of the ACU, and its weights.
+  static SolverPtr WithConvolution(const SolverPtr& acu) {
+    SolverParameter param = acu->param();
+    LayerParameter* layer = param.mutable_train_net_param()->mutable_layer(2);
+    layer->set_type("Convolution");
+    layer->clear_acu_param();
+    layer->mutable_param()->RemoveLast();
+    layer->mutable_param()->RemoveLast();
+    const SolverPtr convolution(SolverRegistry<double>::CreateSolver(param));
+    SetData(convolution, 0);
+    Param(convolution, 0)->CopyFrom(*Param(acu, 0));
+    return convolution;
+  }
   static Blob<double>* Param(const SolverPtr& solver, int index, const std::string& layer = "acu") {
     return solver->net()->layer_by_name(layer)->blobs()[index].get();
   }
@@ -82,7 +103,7 @@ class PositionStepTest : public CPUDeviceTest<double> {
   std::string folder_;
 };
 
-TEST_F(PositionStepTest, AStepHasTheLengthOfTheRateAndTheDirectionOfTheGradient) {
+TEST_P(PositionStepTest, AStepHasTheLengthOfTheRateAndTheDirectionOfTheGradient) {
   const SolverPtr solver = Make(Options());
   solver->net()->ForwardBackward();
   const Values gx(Param(solver, 2)->cpu_diff(), Param(solver, 2)->cpu_diff() + 9);
@@ -97,7 +118,7 @@ TEST_F(PositionStepTest, AStepHasTheLengthOfTheRateAndTheDirectionOfTheGradient)
   }
 }
 
-TEST_F(PositionStepTest, RawGradientsWithoutNormalisation) {
+TEST_P(PositionStepTest, RawGradientsWithoutNormalisation) {
   Options o;
   o.acu = "normalize_gradient: false fixed_synapse: -1";
   const SolverPtr solver = Make(o);
@@ -107,14 +128,14 @@ TEST_F(PositionStepTest, RawGradientsWithoutNormalisation) {
   for (int k = 0; k < 9; ++k) EXPECT_NEAR(Param(solver, 2)->cpu_data()[k], start_[k] - kRate * gx[k], 1e-12);
 }
 
-TEST_F(PositionStepTest, AZeroGradientGivesAZeroStep) {
+TEST_P(PositionStepTest, AZeroGradientGivesAZeroStep) {
   const SolverPtr solver = Make(Options());
   caffe_set(Param(solver, 0)->count(), 0., Param(solver, 0)->mutable_cpu_data());  // no weight, no gradient
   solver->Step(1);
   EXPECT_EQ(Positions(solver), start_);
 }
 
-TEST_F(PositionStepTest, IterSizeDoesNotChangeThePositions) {
+TEST_P(PositionStepTest, IterSizeDoesNotChangeThePositions) {
   // Two passes over 4 images, or one over 8.
   Options halves, whole;
   halves.solver += "iter_size: 2 momentum: 0.9 weight_decay: 0.01 ";
@@ -137,7 +158,7 @@ TEST_F(PositionStepTest, IterSizeDoesNotChangeThePositions) {
   EXPECT_GT(std::abs(Positions(one)[0] - start_[0]), 0.1);
 }
 
-TEST_F(PositionStepTest, ClippingNeitherCountsNorScalesPositions) {
+TEST_P(PositionStepTest, ClippingNeitherCountsNorScalesPositions) {
   // Weights' gradient is clipped to half its length; positions take the step they always take.
   const SolverPtr free = Make(Options());
   free->net()->ForwardBackward();
@@ -155,7 +176,7 @@ TEST_F(PositionStepTest, ClippingNeitherCountsNorScalesPositions) {
   }
 }
 
-TEST_F(PositionStepTest, FrozenMeansExactlyStillForEverySolver) {
+TEST_P(PositionStepTest, FrozenMeansExactlyStillForEverySolver) {
   for (const char* type : {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"}) {
     SCOPED_TRACE(type);
     const std::string t = type;
@@ -198,7 +219,7 @@ TEST_F(PositionStepTest, FrozenMeansExactlyStillForEverySolver) {
   }
 }
 
-TEST_F(PositionStepTest, FrozenDecayStoresUpNoMomentum) {
+TEST_P(PositionStepTest, FrozenDecayStoresUpNoMomentum) {
   // With a gradient of zero and decay on, the first step after the warm-up is one decay step, as
   // if there had been no warm-up.
   Options o;
@@ -215,7 +236,7 @@ TEST_F(PositionStepTest, FrozenDecayStoresUpNoMomentum) {
   EXPECT_NEAR(Param(solver, 2)->cpu_data()[0], -1 + kRate * 0.5, 1e-12);
 }
 
-TEST_F(PositionStepTest, AResumedRunEqualsAnUninterruptedOne) {
+TEST_P(PositionStepTest, AResumedRunEqualsAnUninterruptedOne) {
   for (int stop : {2, 5, 7}) {  // in the warm-up, at its end, after it
     Options o;
     o.solver += "momentum: 0.9 ";
@@ -237,7 +258,7 @@ TEST_F(PositionStepTest, AResumedRunEqualsAnUninterruptedOne) {
   }
 }
 
-TEST_F(PositionStepTest, PositionsSharedByNameAreNormalisedOnce) {
+TEST_P(PositionStepTest, PositionsSharedByNameAreNormalisedOnce) {
   Options o;
   const std::string second =
       "layer { name: 'acu2' type: 'ACU' bottom: 'y' top: 'y2' param { } param { } param { name: 'px' } "
@@ -263,7 +284,7 @@ TEST_F(PositionStepTest, PositionsSharedByNameAreNormalisedOnce) {
   EXPECT_DEATH(at_odds->Step(1), "'acu' and 'acu2' share positions: they must .* agree on");
 }
 
-TEST_F(PositionStepTest, TheFixedSynapseIsTheOneThatWasLoadedAtTheOrigin) {
+TEST_P(PositionStepTest, TheFixedSynapseIsTheOneThatWasLoadedAtTheOrigin) {
   const SolverPtr solver = Make(Options());
   // Weights in the authors' order: the origin comes first, synapse 4 is a corner.
   const Values ring_x = {0, 1, 1, 0, -1, -1, -1, 0, 1}, ring_y = {0, 0, 1, 1, 1, 0, -1, -1, -1};
@@ -290,7 +311,7 @@ TEST_F(PositionStepTest, TheFixedSynapseIsTheOneThatWasLoadedAtTheOrigin) {
   expect_only_first_fixed();
 }
 
-TEST_F(PositionStepTest, WithoutASynapseAtTheOriginNoneIsFixed) {
+TEST_P(PositionStepTest, WithoutASynapseAtTheOriginNoneIsFixed) {
   Options o;
   o.acu = "dilation: 1.0";
   const SolverPtr solver = Make(o);
@@ -299,7 +320,7 @@ TEST_F(PositionStepTest, WithoutASynapseAtTheOriginNoneIsFixed) {
   EXPECT_NE(Param(solver, 2)->cpu_data()[4], 0.5);
 }
 
-TEST_F(PositionStepTest, AFixedSynapseThatIsNotAtTheOriginIsWarnedOf) {
+TEST_P(PositionStepTest, AFixedSynapseThatIsNotAtTheOriginIsWarnedOf) {
   Options o;
   o.acu = "fixed_synapse: 0";
   const SolverPtr solver = Make(o);
@@ -312,7 +333,7 @@ TEST_F(PositionStepTest, AFixedSynapseThatIsNotAtTheOriginIsWarnedOf) {
   EXPECT_EQ(Param(solver, 2)->cpu_data()[0], -1);
 }
 
-TEST_F(PositionStepTest, WithoutABiasTheZeroInItsPlaceStays) {
+TEST_P(PositionStepTest, WithoutABiasTheZeroInItsPlaceStays) {
   Options o;
   o.convolution = "bias_term: false";
   o.solver += "momentum: 0.9 weight_decay: 0.1 ";
@@ -323,24 +344,36 @@ TEST_F(PositionStepTest, WithoutABiasTheZeroInItsPlaceStays) {
 }
 
 // A net without positions: the step does what upstream's does.
-TEST_F(PositionStepTest, OtherLayersAreUntouched) {
+TEST_P(PositionStepTest, OtherLayersAreUntouched) {
   Options o;
   o.solver += "momentum: 0.9 weight_decay: 0.1 ";
   o.acu = "learn_positions: false";
   const SolverPtr acu = Make(o);
-  SolverParameter param = acu->param();
-  LayerParameter* layer = param.mutable_train_net_param()->mutable_layer(2);
-  layer->set_type("Convolution");
-  layer->clear_acu_param();
-  layer->mutable_param()->RemoveLast();
-  layer->mutable_param()->RemoveLast();
-  SolverPtr convolution(SolverRegistry<double>::CreateSolver(param));
-  SetData(convolution, 0);
-  Param(convolution, 0)->CopyFrom(*Param(acu, 0));
+  const SolverPtr convolution = WithConvolution(acu);
   acu->Step(4);
   convolution->Step(4);
   ExpectNear(Data(Param(acu, 0)), Data(Param(convolution, 0)), 1e-10);
 }
+
+#ifndef CPU_ONLY
+TEST_P(PositionStepTest, TheHostWaitsForTheGPUNoMoreThanWithAConvolution) {
+  if (!caffe_acu_emulation_host_waits) {
+    std::cout << "skipped: only the emulation counts" << std::endl;
+    return;
+  }
+  const SolverPtr acu = Make(Options());
+  const SolverPtr convolution = WithConvolution(acu);
+  long waits[2];
+  for (int i : {0, 1}) {
+    const SolverPtr& solver = i == 0 ? acu : convolution;
+    solver->Step(1);  // copies parameters, and makes room
+    const long before = caffe_acu_emulation_host_waits();
+    solver->Step(5);
+    waits[i] = caffe_acu_emulation_host_waits() - before;
+  }
+  EXPECT_EQ(waits[0], waits[1]);
+}
+#endif
 
 // Data made by an active convolution with hidden positions; a student that starts on the lattice finds them.
 // Each group has 2 channels, 8 outputs and a shape of its own; dx and dy (groups, 9): hidden displacements.
@@ -403,11 +436,11 @@ const std::vector<double> kHiddenY = {-0.5, -0.6, -0.45, 0.4, 0, -0.4, 0.55, 0.6
 
 }  // namespace
 
-TEST_F(PositionStepTest, AStudentRecoversTheTeachersPositions) { ExpectRecovery(1, kHiddenX, kHiddenY); }
+TEST_P(PositionStepTest, AStudentRecoversTheTeachersPositions) { ExpectRecovery(1, kHiddenX, kHiddenY); }
 
 // Each group has a shape of its own: the second's is the first's with x and y swapped. (On these images
 // 0.35 would be a trap for synapse 7: bilinear interpolation makes local minima.)
-TEST_F(PositionStepTest, AStudentRecoversADifferentShapeForEachGroup) {
+TEST_P(PositionStepTest, AStudentRecoversADifferentShapeForEachGroup) {
   Values dx = kHiddenX, dy = kHiddenY;
   dx[7] = -0.35;
   for (int k = 0; k < 9; ++k) {
@@ -417,5 +450,11 @@ TEST_F(PositionStepTest, AStudentRecoversADifferentShapeForEachGroup) {
   }
   ExpectRecovery(2, dx, dy);
 }
+
+// The names tell a machine without a GPU what to leave out.
+INSTANTIATE_TEST_CASE_P(CPU, PositionStepTest, ::testing::Values(Caffe::CPU));
+#ifndef CPU_ONLY
+INSTANTIATE_TEST_CASE_P(GPU, PositionStepTest, ::testing::Values(Caffe::GPU));
+#endif
 
 }  // namespace caffe
