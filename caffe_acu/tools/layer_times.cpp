@@ -31,6 +31,7 @@ DEFINE_int32(gpu, -1, "The GPU to run on; -1: the CPU.");
 DEFINE_int32(repetitions, 50, "Timed passes, of each kind; 0: none.");
 DEFINE_int32(warm_up, 5, "Passes before those.");
 DEFINE_int32(working_set, -1, "MiB of inputs and outputs that passes take turns on; -1: four times the GPU's cache.");
+DEFINE_int32(head_start, 64, "Times that 256 MiB are set, to keep the GPU busy while the host gets ahead.");
 DEFINE_int32(seed, 1, "Of inputs, and of parameters that are not loaded.");
 
 namespace caffe {
@@ -97,11 +98,11 @@ class HeadStart {
  public:
 #ifndef CPU_ONLY
   HeadStart() {
-    if (OnGpu()) CUDA_CHECK(cudaMalloc(&memory_, kBytes));
+    if (OnGpu() && FLAGS_head_start > 0) CUDA_CHECK(cudaMalloc(&memory_, kBytes));
   }
   ~HeadStart() { cudaFree(memory_); }
   void Give() {
-    for (int i = 0; OnGpu() && i < 64; ++i) CUDA_CHECK(cudaMemsetAsync(memory_, 0, kBytes, 0));
+    for (int i = 0; memory_ && i < FLAGS_head_start; ++i) CUDA_CHECK(cudaMemsetAsync(memory_, 0, kBytes, 0));
   }
 
  private:
