@@ -21,6 +21,7 @@
 #include "caffe/caffe.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe_acu/tools/npy.hpp"
+#include "caffe_acu/util/device.hpp"
 
 DEFINE_string(net, "", "Prototxt of Input layers and layers to be timed, each by itself.");
 DEFINE_string(weights, "", "A caffemodel with parameters of the net's layers; others keep what their fillers gave.");
@@ -321,7 +322,7 @@ void CopyBandwidth() {
   Print(speed);
 }
 
-/// What is measured on.
+/// What is measured on; cudnn 0: it cannot be used, and convolutions are Caffe's own.
 void PrintDevice() {
   string fields = "\"device\": \"CPU\"";
 #ifndef CPU_ONLY
@@ -334,7 +335,7 @@ void PrintDevice() {
     fields = "\"device\": " + Quoted(device.name) + ", \"cuda_of_driver\": " + std::to_string(driver) +
              ", \"cuda_runtime\": " + std::to_string(runtime);
 #ifdef USE_CUDNN
-    fields += ", \"cudnn\": " + std::to_string(cudnnGetVersion());
+    fields += ", \"cudnn\": " + std::to_string(CudnnIsUsable() ? cudnnGetVersion() : 0);
 #endif
   }
 #endif

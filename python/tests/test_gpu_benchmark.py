@@ -57,15 +57,15 @@ def test_targets_are_judged_by_medians():
         "training": {"alone": {"plain": quartiles(4.0), "plain_acu": quartiles(5.7)}},
     }
     assert rows_of(result, "wide/512-512-7x7") == {
-        "forward, ACU / Convolution, cuDNN": "missed",
-        "forward+backward, ACU / Convolution, cuDNN": "met",
+        "forward, ACU / Convolution": "missed",
+        "forward+backward, ACU / Convolution": "met",
         "forward+backward, ACU / deform_conv2d": "met",
         "forward+backward, ACU / DCLS": "missed",
     }
     # 2 x 33.5 MB in 28 us are 2.4 TB/s.
     assert rows_of(result, "depthwise/64-32x32") == {
         "forward, bandwidth / copy's": "missed",
-        "forward+backward, ACU / Convolution, cuDNN": "not run",
+        "forward+backward, ACU / Convolution": "not run",
     }
     assert rows_of(result, "check/64-32x32") == {"largest difference from torchvision": "missed"}
     assert list(rows_of(result, "plain network, batch 64").values()) == ["met", "missed"]
@@ -110,7 +110,7 @@ def test_a_benchmark_goes_on_where_it_was_and_says_what_it_lacks(tmp_path):
     assert second.run()
     assert asked[2:] == ["plain/16-48-32x32"]
     text = markdown(second.result)
-    assert "wide/512-512-7x7: Convolution, cuDNN was not run: out of memory" in text
+    assert "wide/512-512-7x7: Convolution was not run: out of memory" in text
     assert "wide/512-512-7x7: DCLS was not run: torch: /nowhere/python cannot be started" in text
     assert "copy in the device's memory: 4000 GB/s" in text
     assert "not run: no solver today" in text
@@ -159,6 +159,17 @@ def test_a_layer_that_cannot_be_is_reported_in_caffes_words(program, tmp_path):
     assert "layer_times ended with" in not_run["acu"] and "3 groups" in not_run["acu"]
     with pytest.raises(Failed, match="layer_times ended with"):
         LayerTimes(program, gpu=-1, repetitions=1).dump(bad, tmp_path)
+
+
+def test_caffes_own_convolution_is_not_taken_for_cudnns(tmp_path):
+    program = tmp_path / "layer_times"
+    times = json.dumps({"forward_ms": quartiles(1), "forward_backward_ms": quartiles(2)})[1:]
+    lines = ['{"device": "a GPU", "cudnn": 0}', '{"layer": "acu", ' + times, '{"layer": "cudnn", ' + times]
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+    program.chmod(0o755)
+    times, not_run = LayerTimes(program, gpu=0).layers(SMALL)
+    assert set(times) == {"acu"}
+    assert not_run == {"conv": "cuDNN cannot be used here"}
 
 
 def test_a_dump_holds_a_whole_pass(program, tmp_path):
