@@ -43,6 +43,7 @@ def measured_with(result: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {value}" for name, value in {**result["device"], **result["versions"]}.items()]
     repetitions = result.get("settings", {}).get("repetitions")
     lines.append("float32, TF32 off" + (f"; medians of {repetitions} passes" if repetitions else ""))
+    lines.append("Convolution: engine CUDNN, which leaves depthwise layers to this project's own kernels")
     if result["copy_gb_per_s"]:
         lines.append(f"copy in the device's memory: {result['copy_gb_per_s']:.0f} GB/s, bytes read and written")
     return lines

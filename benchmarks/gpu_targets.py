@@ -35,7 +35,7 @@ CHECK_TOLERANCE = 1e-4  # largest difference in units of the largest value
 
 CANDIDATES = {
     "acu": "ACU",
-    "conv": "Convolution, cuDNN",
+    "conv": "Convolution",
     "torch": "PyTorch",
     "deform": "deform_conv2d",
     "dcls": "DCLS",

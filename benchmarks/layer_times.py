@@ -63,7 +63,11 @@ class LayerTimes:
             for line in lines
             if "layer" in line
         }
-        return times, {name: reason for name in kinds.values() if name not in times}
+        not_run = {name: reason for name in kinds.values() if name not in times}
+        if self.gpu >= 0 and "conv" in times and not any(line.get("cudnn") for line in lines):
+            del times["conv"]
+            not_run["conv"] = "cuDNN cannot be used here"
+        return times, not_run
 
     def iteration(self, kind: str) -> Quartiles:
         """Milliseconds of a training iteration of "plain" or "plain_acu", its data in memory."""

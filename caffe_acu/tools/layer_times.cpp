@@ -21,6 +21,7 @@
 #include "caffe/caffe.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe_acu/tools/npy.hpp"
+#include "caffe_acu/util/device.hpp"
 
 DEFINE_string(net, "", "Prototxt of Input layers and layers to be timed, each by itself.");
 DEFINE_string(weights, "", "A caffemodel with parameters of the net's layers; others keep what their fillers gave.");
@@ -31,6 +32,7 @@ DEFINE_int32(gpu, -1, "The GPU to run on; -1: the CPU.");
 DEFINE_int32(repetitions, 50, "Timed passes, of each kind; 0: none.");
 DEFINE_int32(warm_up, 5, "Passes before those.");
 DEFINE_int32(working_set, -1, "MiB of inputs and outputs that passes take turns on; -1: four times the GPU's cache.");
+DEFINE_int32(head_start, 64, "Times that 256 MiB are set, to keep the GPU busy while the host gets ahead.");
 DEFINE_int32(seed, 1, "Of inputs, and of parameters that are not loaded.");
 
 namespace caffe {
@@ -97,11 +99,11 @@ class HeadStart {
  public:
 #ifndef CPU_ONLY
   HeadStart() {
-    if (OnGpu()) CUDA_CHECK(cudaMalloc(&memory_, kBytes));
+    if (OnGpu() && FLAGS_head_start > 0) CUDA_CHECK(cudaMalloc(&memory_, kBytes));
   }
   ~HeadStart() { cudaFree(memory_); }
   void Give() {
-    for (int i = 0; OnGpu() && i < 64; ++i) CUDA_CHECK(cudaMemsetAsync(memory_, 0, kBytes, 0));
+    for (int i = 0; memory_ && i < FLAGS_head_start; ++i) CUDA_CHECK(cudaMemsetAsync(memory_, 0, kBytes, 0));
   }
 
  private:
@@ -320,7 +322,7 @@ void CopyBandwidth() {
   Print(speed);
 }
 
-/// What is measured on.
+/// What is measured on; cudnn 0: it cannot be used, and convolutions are Caffe's own.
 void PrintDevice() {
   string fields = "\"device\": \"CPU\"";
 #ifndef CPU_ONLY
@@ -333,7 +335,7 @@ void PrintDevice() {
     fields = "\"device\": " + Quoted(device.name) + ", \"cuda_of_driver\": " + std::to_string(driver) +
              ", \"cuda_runtime\": " + std::to_string(runtime);
 #ifdef USE_CUDNN
-    fields += ", \"cudnn\": " + std::to_string(cudnnGetVersion());
+    fields += ", \"cudnn\": " + std::to_string(CudnnIsUsable() ? cudnnGetVersion() : 0);
 #endif
   }
 #endif

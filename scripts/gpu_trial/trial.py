@@ -64,8 +64,8 @@ def _arguments() -> argparse.Namespace:
         re.compile(arguments.only)
     except re.error as error:
         parser.error(f"--only {arguments.only}: not a regular expression: {error}")
-    if arguments.repetitions < 1 or arguments.alone_iterations < 40:
-        parser.error("--repetitions takes 1 or more, --alone-iterations 40 or more")
+    if arguments.repetitions < 1 or arguments.alone_iterations < 20:
+        parser.error("--repetitions takes 1 or more, --alone-iterations 20 or more")
     return arguments
 
 

@@ -82,7 +82,9 @@ def _unpack_package(out: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="tar")
+            # From Python 3.14 on the default would refuse absolute links; before 3.11.4 there is no choice.
+            tar.extraction_filter = getattr(tarfile, "tar_filter", lambda member, path: member)
+            tar.extractall(folder)
         stamp.write_text(size)
     return next(folder.glob("*/bin/caffe"), folder / "package" / "bin" / "caffe").parents[1]
 

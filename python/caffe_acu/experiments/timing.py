@@ -13,7 +13,7 @@ from caffe_acu.nets.builder import Acu, DataSource
 from caffe_acu.nets.plain import cifar_solver, plain
 
 NETWORKS = ("plain", "plain_acu")
-_STRETCHES = 20  # of iterations, each timed as a whole
+_STRETCHES = 10  # of iterations, each timed as a whole
 
 
 def time_alone(
