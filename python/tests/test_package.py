@@ -103,7 +103,7 @@ def said(text: str, kind: str) -> list[str]:
 
 
 def test_contents(folder):
-    programs = {"caffe", "compute_image_mean", "convert_imageset", "extract_features"}
+    programs = {"caffe", "compute_image_mean", "convert_imageset", "extract_features", "layer_times"}
     programs |= {f"upgrade_{kind}" for kind in ("net_proto_binary", "net_proto_text", "solver_proto_text")}
     programs |= TESTS
     assert {path.name for path in (folder / "libexec").iterdir()} == programs
@@ -226,7 +226,7 @@ def test_a_file_that_is_no_image_is_refused(folder, tmp_path):
 
 @pytest.mark.parametrize("program", sorted(TESTS))
 def test_the_tests_find_their_data(folder, program):
-    some = {"acu_tests": "PositionStep*", "caffe_tests": "ImageDataLayerTest/0.TestRead"}[program]
+    some = {"acu_tests": "*PositionStepTest*", "caffe_tests": "ImageDataLayerTest/0.TestRead"}[program]
     result = run(folder / "bin" / program, f"--gtest_filter={some}")
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"PASSED  \] [1-9]", result.stdout)
