@@ -15,7 +15,8 @@ constexpr int kStrip = 8;  // values of a thread, one below the other: each row 
 // Up to kStrip values of a plane, one below the other.
 struct Strip {
   int image, row, column;
-  int rows;  // that the plane has; 0 beyond the last image
+  int rows;   // that the plane has; 0 beyond the last image
+  int first;  // index of the first value among those of all images
 
   __device__ Strip(int images, int height, int width, int index) {
     const int strips = (height + kStrip - 1) / kStrip;
@@ -23,6 +24,7 @@ struct Strip {
     row = index / width % strips * kStrip;
     column = index % width;
     rows = image < images ? min(kStrip, height - row) : 0;
+    first = (image * height + row) * width + column;
   }
 };
 
@@ -39,9 +41,10 @@ template <typename Dtype, typename Function>
 __device__ void ForEachSample(const Dtype* plane, const SamplingGeometry& g, int row, int column, Function f) {
   const bool in_left = column >= 0 && column < g.width, in_right = column + 1 >= 0 && column + 1 < g.width;
   const auto load = [&](int r) {
-    const Dtype* pixel = plane + r * g.width + column;
+    const Dtype* left = plane + r * g.width + column;
     const bool inside = r >= 0 && r < g.height;
-    return PixelPair<Dtype>{inside && in_left ? __ldg(pixel) : Dtype(0), inside && in_right ? __ldg(pixel + 1) : Dtype(0)};
+    return PixelPair<Dtype>{inside && in_left ? __ldg(left) : Dtype(0),
+                            inside && in_right ? __ldg(left + 1) : Dtype(0)};
   };
   PixelPair<Dtype> upper = load(row);
 #pragma unroll
@@ -60,12 +63,11 @@ __global__ void SampleColumnsKernel(const ColumnShape s, const Dtype* input, con
   const SamplingGeometry& g = s.geometry;
   const int merged = s.images * g.out_height * g.out_width;
   const Strip strip(s.images, g.out_height, g.out_width, blockIdx.x * kThreads + threadIdx.x);
-  const int first = (strip.image * g.out_height + strip.row) * g.out_width + strip.column;
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
     LoadTaps(s, positions, channel, taps);
     if (strip.rows == 0) continue;
     const Dtype* plane = input + (static_cast<size_t>(strip.image) * s.channels + channel) * g.height * g.width;
-    Dtype* sample = columns + static_cast<size_t>(channel) * s.synapses * merged + first;
+    Dtype* sample = columns + static_cast<size_t>(channel) * s.synapses * merged + strip.first;
     for (int k = 0; k < s.synapses; ++k, sample += merged) {
       const DeviceTap<Dtype> tap = taps[k];
       if (!tap.visible) {
@@ -139,13 +141,12 @@ __global__ void PositionSumsKernel(const ColumnShape s, const Dtype* input, cons
   const SamplingGeometry& g = s.geometry;
   const int merged = s.images * g.out_height * g.out_width;
   const Strip strip(s.images, g.out_height, g.out_width, blockIdx.x * kThreads + threadIdx.x);
-  const int first = (strip.image * g.out_height + strip.row) * g.out_width + strip.column;
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
     LoadTaps(s, positions, channel, taps);
     const Dtype* plane = input + (static_cast<size_t>(strip.image) * s.channels + channel) * g.height * g.width;
     for (int k = 0; k < s.synapses; ++k) {
       const DeviceTap<Dtype> tap = taps[k];
-      Dtype* sample = columns + (static_cast<size_t>(channel) * s.synapses + k) * merged + first;
+      Dtype* sample = columns + (static_cast<size_t>(channel) * s.synapses + k) * merged + strip.first;
       // Of gradient times right - left, lower - upper, and the difference of the lower and upper right - left.
       Dtype differences[3] = {0, 0, 0};
       if (!tap.visible) {

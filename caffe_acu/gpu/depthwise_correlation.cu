@@ -129,7 +129,8 @@ __device__ void CorrelateFar(const DepthwiseShape& s, const DeviceTap<Dtype>* ta
       const Dtype* input = c.input + static_cast<size_t>(image) * s.channels * g.height * g.width;
       const Neighbours<Dtype> q(input, g, pixel / g.out_width * g.stride_h + tap.row,
                                 pixel % g.out_width * g.stride_w + tap.column);
-      const Dtype gradient = c.output_gradient[static_cast<size_t>(image) * s.channels * s.multiplier * out_size + pixel];
+      const size_t output_step = static_cast<size_t>(s.channels) * s.multiplier * out_size;
+      const Dtype gradient = c.output_gradient[image * output_step + pixel];
       sums[0] += gradient * q.q11;
       sums[1] += gradient * q.q21;
       sums[2] += gradient * q.q12;

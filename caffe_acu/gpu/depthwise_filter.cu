@@ -116,82 +116,134 @@ __device__ Dtype FilterFar(const DepthwiseShape& s, const DeviceTap<Dtype>* taps
   return sum;
 }
 
+// What a block filters, seen from the direction in which it goes.
+struct Direction {
+  int from_size, to_size;      // values of a plane
+  int from_planes, to_planes;  // of an image
+  int height, width;           // of the planes that are made
+  int stride_h, stride_w;      // between the values that neighbouring results start from
+
+  __device__ Direction(const DepthwiseShape& s, bool backward) {
+    const SamplingGeometry& g = s.geometry;
+    const int in_size = g.height * g.width, out_size = g.out_height * g.out_width;
+    from_size = backward ? out_size : in_size;
+    to_size = backward ? in_size : out_size;
+    from_planes = s.channels * (backward ? s.multiplier : 1);
+    to_planes = s.channels * (backward ? 1 : s.multiplier);
+    height = backward ? g.height : g.out_height;
+    width = backward ? g.width : g.out_width;
+    stride_h = backward ? 1 : g.stride_h;
+    stride_w = backward ? 1 : g.stride_w;
+  }
+  __device__ size_t from_step() const { return static_cast<size_t>(from_planes) * from_size; }
+  __device__ size_t to_step() const { return static_cast<size_t>(to_planes) * to_size; }
+};
+
+// The planes of one output channel in some images.
+template <typename Dtype>
+struct Planes {
+  const Dtype* from;  // of the first image, as to
+  Dtype* to;
+  const Dtype* weight;
+  Dtype bias;
+  bool add;
+  int images;
+
+  __device__ void Write(Dtype* target, Dtype value) const { *target = (add ? *target : bias) + value; }
+};
+
+// Where the results of a tile begin, and how many there are.
+struct TilePlace {
+  int image, images;  // of the block's
+  int row, strips, column, columns;
+  int tile_rows, pitch;
+};
+
+template <int kStride, typename Dtype>
+__device__ void FilterTile(const Direction& d, const Planes<Dtype>& planes, const TilePlace& place, const Box& box,
+                           const Dtype* kernel, const Dtype* tile) {
+  for (int unit = threadIdx.x; unit < place.images * place.strips * place.columns; unit += kThreads) {
+    const int column = unit % place.columns, rest = unit / place.columns;
+    const int strip = rest % place.strips, image = rest / place.strips;
+    const int to_column = place.column + column, to_row = place.row + strip * kStripRows;
+    if (to_column >= d.width || to_row >= d.height) continue;
+    const int tile_row = image * place.tile_rows + strip * kStripRows * d.stride_h;
+    Dtype sums[kStripRows] = {};
+    FilterStrip<kStride>(box, kernel, tile + tile_row * place.pitch + column * d.stride_w, place.pitch, d.stride_h,
+                         sums);
+    Dtype* target = planes.to + (place.image + image) * d.to_step() + to_row * d.width + to_column;
+#pragma unroll
+    for (int r = 0; r < kStripRows; ++r, target += d.width) {
+      if (to_row + r < d.height) planes.Write(target, sums[r]);
+    }
+  }
+}
+
+template <typename Dtype>
+__device__ void FilterFarPlanes(const DepthwiseShape& s, const Direction& d, const Planes<Dtype>& planes,
+                                const DeviceTap<Dtype>* taps, bool backward) {
+  for (int i = threadIdx.x; i < planes.images * d.to_size; i += kThreads) {
+    const int image = i / d.to_size, pixel = i % d.to_size;
+    planes.Write(planes.to + image * d.to_step() + pixel,
+                 FilterFar(s, taps, planes.weight, planes.from + image * d.from_step(), backward, pixel / d.width,
+                           pixel % d.width));
+  }
+}
+
 // kStride: rows between outputs, 0 for any other number of them.
 template <int kStride, typename Dtype>
 __global__ void FilterKernel(const DepthwiseShape s, const DevicePositions<Dtype> positions, const Filtering<Dtype> f) {
-  const SamplingGeometry& g = s.geometry;
   __shared__ Dtype tile[kTileValues<Dtype>];
   __shared__ __align__(16) Dtype kernel[kRowBlocks * kMostBox * kStripRows];
   DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
-  const bool backward = f.backward;
-  const int in_size = g.height * g.width, out_size = g.out_height * g.out_width;
-  const int from_size = backward ? out_size : in_size, to_size = backward ? in_size : out_size;
-  const int height = backward ? g.height : g.out_height, width = backward ? g.width : g.out_width;
-  const int stride_h = backward ? 1 : g.stride_h, stride_w = backward ? 1 : g.stride_w;
-  const int from_planes = s.channels * (backward ? s.multiplier : 1), to_planes = s.channels * (backward ? 1 : s.multiplier);
-  const int strips = (height + kStripRows - 1) / kStripRows;
+  const SamplingGeometry& g = s.geometry;
+  const Direction d(s, f.backward);
+  const int strips = (d.height + kStripRows - 1) / kStripRows;
+  const int tile_columns = min(d.width, kTileColumns);
   const int first = blockIdx.x * f.images_per_block;
   const int images = min(f.images_per_block, s.images - first);
 
   for (int channel = blockIdx.y; channel < s.channels; channel += gridDim.y) {
     const Box box = LoadChannel(s, positions, channel, taps);
+    const int top = f.backward ? -(box.top + box.rows - 1) : box.top;
+    const int left = f.backward ? -(box.left + box.columns - 1) : box.left;
     // Rows that a strip reads, in which the kernel's height is rounded up.
-    const int kernel_rows = box.rows <= 3 ? 3 : box.rows <= 5 ? 5 : (box.rows + kStripRows - 1) / kStripRows * kStripRows;
-    const int tile_columns = min(width, kTileColumns);
-    const int pitch = (tile_columns - 1) * stride_w + box.columns;
-    const TileSize size = FitTile(kTileValues<Dtype>, pitch, kernel_rows - stride_h, stride_h, strips, tile_columns,
-                                  images);
-    const bool tiled = box.is_small() && size.fits;
-    const int top = backward ? -(box.top + box.rows - 1) : box.top;
-    const int left = backward ? -(box.left + box.columns - 1) : box.left;
+    const int kernel_rows =
+        box.rows <= 3 ? 3 : box.rows <= 5 ? 5 : (box.rows + kStripRows - 1) / kStripRows * kStripRows;
+    const int pitch = (tile_columns - 1) * d.stride_w + box.columns;
+    const TileSize size =
+        FitTile(kTileValues<Dtype>, pitch, kernel_rows - d.stride_h, d.stride_h, strips, tile_columns, images);
+    const int rows = (size.strips * kStripRows - 1) * d.stride_h + kernel_rows;
 
     for (int m = 0; m < s.multiplier; ++m) {
       const int output = channel * s.multiplier + m;
-      const Dtype* weight = f.weight + static_cast<size_t>(output) * s.synapses;
-      const Dtype* from = f.from + (static_cast<size_t>(first) * from_planes + (backward ? output : channel)) * from_size;
-      Dtype* to = f.to + (static_cast<size_t>(first) * to_planes + (backward ? channel : output)) * to_size;
-      const Dtype bias = f.bias ? f.bias[output] : Dtype(0);
-      const bool add = f.add || (backward && m > 0);
-      if (!tiled) {
-        for (int i = threadIdx.x; i < images * to_size; i += kThreads) {
-          const int image = i / to_size, pixel = i % to_size;
-          const Dtype value = FilterFar(s, taps, weight, from + static_cast<size_t>(image) * from_planes * from_size,
-                                        backward, pixel / width, pixel % width);
-          Dtype* target = to + static_cast<size_t>(image) * to_planes * to_size + pixel;
-          *target = (add ? *target : bias) + value;
-        }
+      const Planes<Dtype> planes = {
+          f.from + first * d.from_step() + static_cast<size_t>(f.backward ? output : channel) * d.from_size,
+          f.to + first * d.to_step() + static_cast<size_t>(f.backward ? channel : output) * d.to_size,
+          f.weight + static_cast<size_t>(output) * s.synapses, f.bias ? f.bias[output] : Dtype(0),
+          f.add || (f.backward && m > 0), images};
+      if (!box.is_small() || !size.fits) {
+        FilterFarPlanes(s, d, planes, taps, f.backward);
         continue;
       }
-      FillKernel(taps, s.synapses, weight, box, backward, kernel);
-      const int rows = (size.strips * kStripRows - 1) * stride_h + kernel_rows;
+      FillKernel(taps, s.synapses, planes.weight, box, f.backward, kernel);
       for (int image = 0; image < images; image += size.images) {
         const int here = min(size.images, images - image);
         for (int strip = 0; strip < strips; strip += size.strips) {
-          for (int column = 0; column < width; column += tile_columns) {
+          for (int column = 0; column < d.width; column += tile_columns) {
             __syncthreads();  // the kernel is filled, and nobody reads the tile before
             for (int i = 0; i < here; ++i) {
-              const SpreadPlane<Dtype> plane = {from + static_cast<size_t>(image + i) * from_planes * from_size,
-                                                backward ? g.out_height : g.height, backward ? g.out_width : g.width,
-                                                backward ? g.stride_h : 1, backward ? g.stride_w : 1};
-              LoadTile(plane, strip * kStripRows * stride_h + top, column * stride_w + left, rows, pitch,
+              const SpreadPlane<Dtype> plane = {planes.from + (image + i) * d.from_step(),
+                                                f.backward ? g.out_height : g.height,
+                                                f.backward ? g.out_width : g.width,
+                                                f.backward ? g.stride_h : 1, f.backward ? g.stride_w : 1};
+              LoadTile(plane, strip * kStripRows * d.stride_h + top, column * d.stride_w + left, rows, pitch,
                        tile + i * rows * pitch);
             }
             __syncthreads();
-            for (int unit = threadIdx.x; unit < here * size.strips * tile_columns; unit += kThreads) {
-              const int unit_column = unit % tile_columns, rest = unit / tile_columns;
-              const int unit_strip = rest % size.strips, i = rest / size.strips;
-              const int to_column = column + unit_column, to_row = (strip + unit_strip) * kStripRows;
-              if (to_column >= width || to_row >= height) continue;
-              Dtype sums[kStripRows] = {};
-              FilterStrip<kStride>(box, kernel,
-                                   tile + (i * rows + unit_strip * kStripRows * stride_h) * pitch + unit_column * stride_w,
-                                   pitch, stride_h, sums);
-              Dtype* target = to + static_cast<size_t>(image + i) * to_planes * to_size + to_row * width + to_column;
-#pragma unroll
-              for (int r = 0; r < kStripRows; ++r, target += width) {
-                if (to_row + r < height) *target = (add ? *target : bias) + sums[r];
-              }
-            }
+            FilterTile<kStride>(d, planes, {image, here, strip * kStripRows, size.strips, column, tile_columns, rows,
+                                            pitch},
+                                box, kernel, tile);
           }
         }
       }
