@@ -49,8 +49,8 @@ target_compile_definitions(caffe_emulated PUBLIC
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(caffe_emulated PRIVATE -Wall -Wextra)
 # Everything but libcudart, cuBLAS and cuRAND; and no symbol of theirs may stay open.
-target_link_libraries(caffe_emulated PUBLIC caffe_host_dependencies
-  PRIVATE Boost::context ${CUDA_cudnn_LIBRARY} ${CUDA_nccl_LIBRARY} -Wl,--no-undefined)
+target_link_libraries(caffe_emulated PUBLIC caffe_host_dependencies ${CUDA_cudnn_LIBRARY}
+  PRIVATE Boost::context ${CUDA_nccl_LIBRARY} -Wl,--no-undefined)
 
 add_executable(emulation_tests "${_emulation}/test_emulation.cpp" "${_emulation}/runtime.cpp"
   "${_emulation}/scheduler.cpp" "${CAFFE_TREE}/src/gtest/gtest_main.cc")
