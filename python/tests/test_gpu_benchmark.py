@@ -115,6 +115,9 @@ def test_a_benchmark_goes_on_where_it_was_and_says_what_it_lacks(tmp_path):
     assert "copy in the device's memory: 4000 GB/s" in text
     assert "not run: no solver today" in text
 
+    second.forget()
+    assert second.result["layers"] == {} and second.result["copy_gb_per_s"] is None
+
     old = json.loads(path.read_text())
     old["environment"]["commit"] = "0123456"
     path.write_text(json.dumps(old))
