@@ -18,7 +18,7 @@ from protocol import WorkerError
 
 from caffe_acu.caffe_proto import build_folder
 from caffe_acu.errors import UserError
-from caffe_acu.experiments.environment import describe_environment, without_folders
+from caffe_acu.experiments.environment import describe_environment, gpu_names, without_folders
 from caffe_acu.net_param import write_atomically
 
 _HERE = Path(__file__).resolve().parent
@@ -48,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=50, metavar="N", help="timed passes (50)")
     parser.add_argument("--warm-up", type=int, default=5, metavar="N", help="passes before those (5)")
     parser.add_argument("--minutes", type=float, help="stop after about this time")
+    parser.add_argument("--again", action="store_true", help="measure the chosen sections anew")
     parser.add_argument("--out", type=Path, metavar="PATH", help="results go to PATH.md and PATH.json")
     parser.add_argument(
         "--peers", type=Path, default=Path(sys.executable), metavar="PYTHON", help="python with PyTorch (this one)"
@@ -75,6 +76,8 @@ def _measure(options: argparse.Namespace) -> int:
         None if options.minutes is None else time.monotonic() + 60 * options.minutes,
     )
     benchmark = Benchmark(stem.with_name(stem.name + ".json"), settings)
+    if options.again:
+        benchmark.forget()
     done = benchmark.run()
     text = markdown(benchmark.result)
     report = stem.with_name(stem.name + ".md")
@@ -93,7 +96,7 @@ def layer_times_program() -> Path:
 
 def _default_stem() -> Path:
     environment = describe_environment()
-    device = environment["gpus"][0].partition(",")[0] if environment["gpus"] else environment["processor"]
+    device = (gpu_names(environment) or [environment["processor"]])[0]
     device = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return _HERE / "results" / f"{datetime.fromisoformat(environment['date']).date()}-{device}"
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from workers import gpu_torch_worker
 
 from caffe_acu.errors import UserError
-from caffe_acu.experiments.environment import describe_environment
+from caffe_acu.experiments.environment import describe_environment, gpu_names
 from caffe_acu.net_param import write_atomically
 
 CHECK, DEVICE, LAYERS, ITERATIONS = "check", "device", "layers", "iterations"
@@ -68,9 +68,20 @@ class Benchmark:
             "iterations": {},
         }
         self.result = json.loads(path.read_text()) if path.exists() else fresh
-        for what in ("commit", "gpus"):
-            if self.result["environment"].get(what) != environment[what]:
+        for what, of in (("commit", lambda described: described["commit"]), ("GPU", gpu_names)):
+            if of(self.result["environment"]) != of(environment):
                 raise UserError(f"{path}: holds results of another {what}: move it away, or choose another --out")
+
+    def forget(self) -> None:
+        """Drops what was measured in the chosen sections."""
+        empty: dict[str, dict[str, Any]] = {
+            CHECK: {"checks": {}},
+            DEVICE: {"device": {}, "copy_gb_per_s": None},
+            LAYERS: {"layers": {}},
+            ITERATIONS: {"iterations": {}},
+        }
+        for section in self._settings.sections:
+            self.result |= empty[section]
 
     def run(self) -> bool:
         """Does what is left, until the deadline; returns whether nothing is."""

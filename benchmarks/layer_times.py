@@ -13,6 +13,7 @@ from nets import candidates_net, plain_solver
 from protocol import last_words
 from shapes import BOTH, DISPLACEMENT, FORWARD, LayerCase
 
+from caffe_acu.experiments.environment import without_folders
 from caffe_acu.net_param import format_prototxt
 
 _TIMEOUT_SECONDS = 120.0
@@ -99,7 +100,8 @@ class LayerTimes:
             raise Failed(f"not ready within {_TIMEOUT_SECONDS:.0f} s", _parse(error.stdout or b"")) from error
         lines = _parse(ended.stdout)
         if ended.returncode != 0:
-            raise Failed(f"layer_times ended with {ended.returncode}: {last_words(ended.stderr)}", lines)
+            reason = without_folders(last_words(ended.stderr))
+            raise Failed(f"layer_times ended with {ended.returncode}: {reason}", lines)
         return lines
 
 

@@ -240,10 +240,12 @@ def test_without_a_gpu_the_trial_says_so(tmp_path):
 
 def test_a_trial_in_pieces(tmp_path, images):
     out = tmp_path / "out"
-    first = trial(out, images, "data", "train", "report", "--minutes", "0.31")
+    assert trial(out, images, "data").returncode == 0
+    assert "no time is left" in trial(out, images, "data", "--minutes", "1").stdout
+    first = trial(out, images, "train", "report", "--minutes", "0.31")
     assert first.returncode == 3, first.stdout + first.stderr
     assert "trial: train: not done yet" in first.stdout
-    assert "| plain_acu |" in first.stdout  # as far as it is
+    assert "| plain_acu |" in (out / "report.md").read_text()  # as far as it is
     reached = {name: last_snapshot(out, name) for name in ("plain", "plain_acu")}
     assert all(iteration > 0 for iteration in reached.values())
 
@@ -254,7 +256,9 @@ def test_a_trial_in_pieces(tmp_path, images):
     with tarfile.open(out / "results.tar.xz") as archive:
         archive.extractall(elsewhere)
     shutil.rmtree(out)
-    second = trial(elsewhere, images, "data", "train", "--minutes", "0.31")
+    assert "there is no data set" in trial(elsewhere, images, "train").stdout
+    assert trial(elsewhere, images, "data").returncode == 0
+    second = trial(elsewhere, images, "train", "--minutes", "0.31")
     assert second.returncode == 3, second.stdout + second.stderr
     for name, iteration in reached.items():
         assert last_snapshot(elsewhere, name) > iteration

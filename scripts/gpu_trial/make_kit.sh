@@ -44,7 +44,8 @@ python=${PYTHON:-$root/.venv/bin/python}
 
 if [ -z "$package" ]; then
   say "building for architecture $architecture"
-  "$root/scripts/setup.sh" --package --tests --cuda --build build-gpu-kit "-DCMAKE_CUDA_ARCHITECTURES=$architecture"
+  "$root/scripts/setup.sh" --package --tests --cuda --build build-gpu-kit \
+    "-DCMAKE_CUDA_ARCHITECTURES=$architecture" -DUSE_NCCL=OFF
   package=$(ls -t "$root"/build-gpu-kit/caffe-acu-*.tar.xz | head -n 1)
 fi
 

@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     kit = open_kit(out, arguments.package, arguments.images)
     # Only now can they be imported.
     from trial_pack import pack_results
-    from trial_report import write_report
+    from trial_report import DETAILS, write_report
     from trial_steps import Options
 
     from caffe_acu.experiments.environment import describe_environment, without_folders
@@ -96,6 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
         deadline=None if arguments.minutes is None else begin + 60 * arguments.minutes - _STOPPING_SECONDS,
         command=shlex.join(["trial.py", *map(without_folders, sys.argv[1:])]),
         peers=arguments.peers,
+        again=arguments.again,
         repetitions=arguments.repetitions,
         only=arguments.only,
         tests=arguments.tests,
@@ -106,12 +107,11 @@ def _run(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
     )
     statuses = [
-        _step(name, kit, options, environment, anew=arguments.again, keep="all" in arguments.steps)
-        for name in wanted
-        if name in _STEPS
+        _step(name, kit, options, environment, keep="all" in arguments.steps) for name in wanted if name in _STEPS
     ]
     if "report" in wanted:
-        print(write_report(options, kit, _records(out)), end="")
+        text = write_report(options, kit, _records(out))
+        print(text.partition(DETAILS)[0] + f"trial: {out / 'report.md'}")
     if "pack-results" in wanted:
         print(f"trial: {pack_results(options)}")
     if "failed" in statuses:
@@ -119,18 +119,19 @@ def _run(arguments: argparse.Namespace) -> int:
     return _LEFT if "not done yet" in statuses else 0
 
 
-def _step(name: str, kit: Kit, options: Any, environment: dict[str, Any], anew: bool, keep: bool) -> str:
+def _step(name: str, kit: Kit, options: Any, environment: dict[str, Any], keep: bool) -> str:
     """Does a step and records what came of it; its errors are a record too. Returns its status."""
     import trial_steps
 
     from caffe_acu.errors import UserError
 
     path = _record_path(options.out, name)
-    if anew:
+    if options.again:
         trial_steps.forget(name, options)
     elif keep and (record := _read(path)) and trial_steps.is_final(name, record, options):
         return record["status"]
-    if options.deadline is not None and time.monotonic() >= options.deadline:
+    needed = trial_steps.NEEDED_SECONDS.get(name, 0)
+    if options.deadline is not None and time.monotonic() + needed >= options.deadline:
         print(f"trial: {name}: no time is left for it", flush=True)
         return trial_steps.LEFT
     print(f"trial: {name}", flush=True)

@@ -15,6 +15,8 @@ from caffe_acu.experiments.environment import hardware, without_folders
 from caffe_acu.net_param import write_atomically
 from caffe_acu.training_log import read_training_log
 
+DETAILS = "## Targets, one by one"  # from here on
+
 Record = dict[str, Any]
 
 
@@ -27,7 +29,7 @@ def write_report(options: Options, kit: Kit, records: dict[str, Record | None]) 
         _about(kit, result, records),
         "## Steps\n\n" + _steps(records),
         "## Targets\n\n" + summary(rows),
-        "## Targets, one by one\n\n" + target_table(rows),
+        f"{DETAILS}\n\n" + target_table(rows),
         *_tests("tests", records, "Tests"),
         *_tests("sanitize", records, "compute-sanitizer on our layers' tests"),
         *layer_tables(result),

@@ -47,6 +47,7 @@ class Options:
     deadline: float | None
     command: str
     peers: Path
+    again: bool = False
     repetitions: int = 50
     only: str = ""  # regular expression: measurements and checks
     tests: str = ""  # gtest filter instead of all
@@ -188,7 +189,10 @@ def _benchmark(kit: Kit, options: Options, sections: tuple[str, ...]) -> Outcome
         # Made for this Python, of no use to another.
         str(kit.site) if options.peers == Path(sys.executable) else "",
     )
-    return Outcome(DONE if Benchmark(options.bench, settings).run() else LEFT)
+    benchmark = Benchmark(options.bench, settings)
+    if options.again:
+        benchmark.forget()
+    return Outcome(DONE if benchmark.run() else LEFT)
 
 
 def data(kit: Kit, options: Options) -> Outcome:
@@ -222,6 +226,9 @@ def train(kit: Kit, options: Options) -> Outcome:
     return Outcome(DONE)
 
 
+# What a step takes at least that cannot be cut into pieces, in seconds.
+NEEDED_SECONDS = {"data": 90.0}
+
 STEPS: dict[str, Callable[[Kit, Options], Outcome]] = {
     "tests": tests,
     "check": check,
@@ -245,14 +252,12 @@ def forget(name: str, options: Options) -> None:
     """Removes what a step has made."""
     made = {
         "tests": options.out / "tests",
-        "check": options.bench,
-        "bench": options.bench,
+        "check": None,  # the benchmark forgets by itself
+        "bench": None,
         "data": options.data,
         "alone": options.out / "alone",
         "sanitize": options.out / "sanitizer",
         "train": options.training,
     }[name]
-    if made.is_dir():
-        shutil.rmtree(made)
-    else:
-        made.unlink(missing_ok=True)
+    if made is not None:
+        shutil.rmtree(made, ignore_errors=True)

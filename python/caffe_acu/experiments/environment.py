@@ -1,5 +1,6 @@
 """Where and with what a result came about."""
 
+import ctypes
 import os
 import platform
 import re
@@ -56,15 +57,36 @@ def _commit() -> str:
         return "unknown (not a git checkout)"
 
 
+def gpu_names(environment: dict[str, Any]) -> list[str]:
+    """The kinds of GPU in a description, without their drivers."""
+    return [gpu.partition(",")[0] for gpu in environment.get("gpus", [])]
+
+
 def _gpus() -> list[str]:
-    """Name, driver and memory of every GPU; none where the driver does not answer."""
+    """Name, driver and memory of every GPU; names alone where there is no nvidia-smi; none without a driver."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):
-        return []
+        return _gpus_of_driver()
     fields = [[field.strip() for field in line.split(",")] for line in answer.splitlines() if line.strip()]
     return [f"{name}, driver {driver}, {memory}" for name, driver, memory in fields]
+
+
+def _gpus_of_driver() -> list[str]:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return []
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return []
+    names = []
+    for device in range(count.value):
+        name = ctypes.create_string_buffer(256)
+        driver.cuDeviceGetName(name, len(name), device)
+        names.append(name.value.decode(errors="replace"))
+    return names
 
 
 def _processor() -> str:
