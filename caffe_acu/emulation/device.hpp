@@ -39,7 +39,8 @@ T atomicAdd(T* sum, T value) {
   *sum += value;
   return old;
 }
-inline unsigned long long atomicCAS(unsigned long long* address, unsigned long long expected, unsigned long long value) {
+inline unsigned long long atomicCAS(unsigned long long* address, unsigned long long expected,
+                                    unsigned long long value) {
   const unsigned long long old = *address;
   if (old == expected) *address = value;
   return old;
