@@ -240,8 +240,8 @@ def test_without_a_gpu_the_trial_says_so(tmp_path):
 
 def test_a_trial_in_pieces(tmp_path, images):
     out = tmp_path / "out"
-    assert trial(out, images, "data").returncode == 0
     assert "no time is left" in trial(out, images, "data", "--minutes", "1").stdout
+    assert trial(out, images, "data").returncode == 0
     first = trial(out, images, "train", "report", "--minutes", "0.31")
     assert first.returncode == 3, first.stdout + first.stderr
     assert "trial: train: not done yet" in first.stdout

@@ -130,7 +130,7 @@ def _step(name: str, kit: Kit, options: Any, environment: dict[str, Any], keep: 
         trial_steps.forget(name, options)
     elif keep and (record := _read(path)) and trial_steps.is_final(name, record, options):
         return record["status"]
-    needed = trial_steps.NEEDED_SECONDS.get(name, 0)
+    needed = trial_steps.needed_seconds(name, options)
     if options.deadline is not None and time.monotonic() + needed >= options.deadline:
         print(f"trial: {name}: no time is left for it", flush=True)
         return trial_steps.LEFT

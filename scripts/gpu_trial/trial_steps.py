@@ -226,9 +226,6 @@ def train(kit: Kit, options: Options) -> Outcome:
     return Outcome(DONE)
 
 
-# What a step takes at least that cannot be cut into pieces, in seconds.
-NEEDED_SECONDS = {"data": 90.0}
-
 STEPS: dict[str, Callable[[Kit, Options], Outcome]] = {
     "tests": tests,
     "check": check,
@@ -246,6 +243,11 @@ def is_final(name: str, record: dict[str, Any], options: Options) -> bool:
     if name == "data" and not options.data.exists():
         return False
     return record["status"] in (DONE, REFUSED) and record["chosen"] == options.chosen()
+
+
+def needed_seconds(name: str, options: Options) -> float:
+    """What a step needs at least to do anything that lasts."""
+    return 90.0 if name == "data" and not options.data.exists() else 0.0
 
 
 def forget(name: str, options: Options) -> None:
