@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
     cudaGetDeviceProperties(&caffe::CAFFE_TEST_CUDA_PROP, 0);
     std::cout << "GPU: " << caffe::CAFFE_TEST_CUDA_PROP.name << std::endl;
   } else {
-    // Types 2 and 3 of tests that are typed over devices are the GPU's.
-    LeaveOut("No GPU", "*GPU*:*/2.*:*/3.*:PlatformTest.*");
+    // Types 2 and 3 of tests that are typed over devices are the GPU's; TestBrewMode leaves Caffe in GPU mode.
+    LeaveOut("No GPU", "*GPU*:*/2.*:*/3.*:PlatformTest.*:CommonTest.TestBrewMode");
   }
   if (!caffe::CudnnIsUsable()) LeaveOut("No cuDNN that can run", "*CuDNN*");
 #endif
