@@ -4,10 +4,8 @@ from collections import Counter
 from typing import Any
 
 from gpu_targets import CANDIDATES, GPU_LAYERS, MET, MISSED, NOT_RUN, Row, bandwidth_fraction, judge, kind, median_ms
-from report import NOTHING, milliseconds, number, table
+from report import NOTHING, milliseconds, number, origin, table
 from shapes import FORWARD, PASSES, LayerCase
-
-from caffe_acu.experiments.environment import hardware
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -26,16 +24,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def about(result: dict[str, Any]) -> str:
-    environment = result["environment"]
-    lines = [
-        f"command: `{result['command']}`",
-        f"commit: {environment['commit']}",
-        f"hardware: {hardware(environment)}",
-        f"date: {environment['date']}",
-        f"system: {environment['system']}",
-        *measured_with(result),
-    ]
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line}" for line in (*origin(result), *measured_with(result)))
 
 
 def measured_with(result: dict[str, Any]) -> list[str]:

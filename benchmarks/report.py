@@ -42,14 +42,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
 
 
-def _about(result: dict[str, Any]) -> str:
+def origin(result: dict[str, Any]) -> list[str]:
+    """Where a result comes from, in lines."""
     environment = result["environment"]
-    lines = [
+    return [
         f"command: `{result['command']}`",
         f"commit: {environment['commit']}",
         f"hardware: {hardware(environment)}",
         f"date: {environment['date']}",
         f"system: {environment['system']}",
+    ]
+
+
+def _about(result: dict[str, Any]) -> str:
+    lines = [
+        *origin(result),
         *(f"{name}: {version}" for name, version in result["versions"].items()),
         f"{result['rounds']} rounds, interleaved",
     ]
