@@ -3,17 +3,18 @@
 
 find_package(Boost 1.74 REQUIRED COMPONENTS context)
 
+set(_rewrite "${PROJECT_SOURCE_DIR}/caffe_acu/emulation/rewrite_launches.py")
+
 #   caffe_acu_emulate(<out-list> <CUDA sources...>)
 # The sources as C++ in the build tree.
 function(caffe_acu_emulate out)
-  set(script "${PROJECT_SOURCE_DIR}/caffe_acu/emulation/rewrite_launches.py")
   set(results "")
   foreach(source IN LISTS ARGN)
     file(RELATIVE_PATH name "${CMAKE_BINARY_DIR}/.." "${source}")
     string(MAKE_C_IDENTIFIER "${name}" name)
     set(result "${CMAKE_BINARY_DIR}/emulated/${name}.cpp")
-    add_custom_command(OUTPUT "${result}" COMMAND Python::Interpreter "${script}" "${source}" "${result}"
-      DEPENDS "${source}" "${script}" COMMENT "" VERBATIM)
+    add_custom_command(OUTPUT "${result}" COMMAND Python::Interpreter "${_rewrite}" "${source}" "${result}"
+      DEPENDS "${source}" "${_rewrite}" COMMENT "" VERBATIM)
     list(APPEND results "${result}")
   endforeach()
   set(${out} "${results}" PARENT_SCOPE)
@@ -26,8 +27,8 @@ set(_header caffe/util/math_functions.hpp)
 set(_emulated_header "${CMAKE_BINARY_DIR}/emulated/include/${_header}")
 file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/emulated/include/caffe/util")
 add_custom_command(OUTPUT "${_emulated_header}" COMMAND Python::Interpreter
-    "${PROJECT_SOURCE_DIR}/caffe_acu/emulation/rewrite_launches.py" "${CAFFE_TREE}/include/${_header}" "${_emulated_header}"
-  DEPENDS "${CAFFE_TREE}/include/${_header}" COMMENT "" VERBATIM)
+    "${_rewrite}" "${CAFFE_TREE}/include/${_header}" "${_emulated_header}"
+  DEPENDS "${CAFFE_TREE}/include/${_header}" "${_rewrite}" COMMENT "" VERBATIM)
 add_library(caffe_emulated_kernels OBJECT ${EMULATED_KERNELS} "${_emulated_header}")
 target_include_directories(caffe_emulated_kernels BEFORE PRIVATE "${CMAKE_BINARY_DIR}/emulated/include")
 add_dependencies(caffe_emulated_kernels caffe_proto)

@@ -186,8 +186,7 @@ __global__ void GradientsKernel(const DepthwiseShape s, int parts, const Dtype* 
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= s.channels * s.multiplier * s.synapses) return;
   const int channel = i / s.synapses / s.multiplier;
-  const int set = static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
-  const DeviceTap<Dtype> tap = MakeTap(positions, s.geometry, set, s.synapses, i % s.synapses);
+  const DeviceTap<Dtype> tap = MakeTap(positions, s.geometry, SetOf(s, channel), s.synapses, i % s.synapses);
   double q[4] = {0, 0, 0, 0};  // of Q11, Q21, Q12, Q22
   const Dtype* correlation = correlations + 4 * static_cast<size_t>(i) * parts;
   for (int part = 0; part < parts; ++part, correlation += 4) {
@@ -207,26 +206,22 @@ __global__ void GradientsKernel(const DepthwiseShape s, int parts, const Dtype* 
   }
 }
 
-// So many that there are about kBlocks blocks, and at least a strip for every thread.
-int ImagesPerBlock(const DepthwiseShape& shape) {
+int CorrelationImages(const DepthwiseShape& shape) {
   const SamplingGeometry& g = shape.geometry;
-  const int strips = DivideUp((g.out_height - 1) * g.stride_h + 1, kStripRows);
-  const int threads = std::min(kThreads, strips * std::min((g.out_width - 1) * g.stride_w + 1, kTileColumns));
-  const int images =
-      std::max<long>(kThreads / threads, static_cast<long>(shape.images) * shape.channels / kBlocks);
-  return std::max(1, std::min(images, shape.images));
+  return ImagesPerBlock(shape, (g.out_height - 1) * g.stride_h + 1, (g.out_width - 1) * g.stride_w + 1, kThreads,
+                        kBlocks);
 }
 
 }  // namespace
 
-int CorrelationParts(const DepthwiseShape& shape) { return DivideUp(shape.images, ImagesPerBlock(shape)); }
+int CorrelationParts(const DepthwiseShape& shape) { return DivideUp(shape.images, CorrelationImages(shape)); }
 
 template <typename Dtype>
 void DepthwiseCorrelations(const DepthwiseShape& shape, const Dtype* input, const Dtype* output_gradient,
                            const DevicePositions<Dtype>& positions, Dtype* correlations) {
   const dim3 grid(CorrelationParts(shape), std::min(shape.channels, kMostGridRows));
   CorrelationKernel<<<grid, kThreads, TapBytes<Dtype>(shape.synapses)>>>(
-      shape, input, output_gradient, positions, ImagesPerBlock(shape), correlations);
+      shape, input, output_gradient, positions, CorrelationImages(shape), correlations);
   CUDA_POST_KERNEL_CHECK;
 }
 

@@ -73,17 +73,25 @@ __device__ void AddKernelColumn(const Dtype* kernel, const Dtype* tile, int pitc
   }
 }
 
+// Rows that a strip reads of a column of the kernel, whose height is rounded up.
+__device__ int KernelRows(const Box& box) {
+  if (box.rows <= 3) return 3;
+  if (box.rows <= 5) return 5;
+  return (box.rows + kStripRows - 1) / kStripRows * kStripRows;
+}
+
 // A strip of outputs, whose first reads the tile from `tile` on.
 template <int kStride, typename Dtype>
 __device__ void FilterStrip(const Box& box, const Dtype* kernel, const Dtype* tile, int pitch, int stride,
                             Dtype (&sums)[kStripRows]) {
+  const int rows = KernelRows(box);
   for (int column = 0; column < box.columns; ++column, kernel += kStripRows, ++tile) {
-    if (box.rows <= 3) {
+    if (rows == 3) {
       AddKernelColumn<3, kStride>(kernel, tile, pitch, stride, sums);
-    } else if (box.rows <= 5) {
+    } else if (rows == 5) {
       AddKernelColumn<5, kStride>(kernel, tile, pitch, stride, sums);
     } else {
-      for (int block = 0; block * kStripRows < box.rows; ++block) {
+      for (int block = 0; block * kStripRows < rows; ++block) {
         AddKernelColumn<kStripRows, kStride>(kernel + block * box.columns * kStripRows,
                                              tile + block * kStripRows * pitch, pitch, stride, sums);
       }
@@ -118,18 +126,24 @@ __device__ Dtype FilterFar(const DepthwiseShape& s, const DeviceTap<Dtype>* taps
 
 // What a block filters, seen from the direction in which it goes.
 struct Direction {
-  int from_size, to_size;      // values of a plane
-  int from_planes, to_planes;  // of an image
-  int height, width;           // of the planes that are made
-  int stride_h, stride_w;      // between the values that neighbouring results start from
+  int from_size, to_size;       // values of a plane
+  int from_planes, to_planes;   // of an image
+  int from_height, from_width;  // of the planes that are read
+  int spread_h, spread_w;       // and how far apart their values are put
+  int height, width;            // of the planes that are made
+  int stride_h, stride_w;       // between the values that neighbouring results start from
 
-  __device__ Direction(const DepthwiseShape& s, bool backward) {
+  __host__ __device__ Direction(const DepthwiseShape& s, bool backward) {
     const SamplingGeometry& g = s.geometry;
     const int in_size = g.height * g.width, out_size = g.out_height * g.out_width;
     from_size = backward ? out_size : in_size;
     to_size = backward ? in_size : out_size;
     from_planes = s.channels * (backward ? s.multiplier : 1);
     to_planes = s.channels * (backward ? 1 : s.multiplier);
+    from_height = backward ? g.out_height : g.height;
+    from_width = backward ? g.out_width : g.width;
+    spread_h = backward ? g.stride_h : 1;
+    spread_w = backward ? g.stride_w : 1;
     height = backward ? g.height : g.out_height;
     width = backward ? g.width : g.out_width;
     stride_h = backward ? 1 : g.stride_h;
@@ -196,7 +210,6 @@ __global__ void FilterKernel(const DepthwiseShape s, const DevicePositions<Dtype
   __shared__ Dtype tile[kTileValues<Dtype>];
   __shared__ __align__(16) Dtype kernel[kRowBlocks * kMostBox * kStripRows];
   DeviceTap<Dtype>* taps = DynamicShared<DeviceTap<Dtype>>();
-  const SamplingGeometry& g = s.geometry;
   const Direction d(s, f.backward);
   const int strips = (d.height + kStripRows - 1) / kStripRows;
   const int tile_columns = min(d.width, kTileColumns);
@@ -207,9 +220,7 @@ __global__ void FilterKernel(const DepthwiseShape s, const DevicePositions<Dtype
     const Box box = LoadChannel(s, positions, channel, taps);
     const int top = f.backward ? -(box.top + box.rows - 1) : box.top;
     const int left = f.backward ? -(box.left + box.columns - 1) : box.left;
-    // Rows that a strip reads, in which the kernel's height is rounded up.
-    const int kernel_rows =
-        box.rows <= 3 ? 3 : box.rows <= 5 ? 5 : (box.rows + kStripRows - 1) / kStripRows * kStripRows;
+    const int kernel_rows = KernelRows(box);
     const int pitch = (tile_columns - 1) * d.stride_w + box.columns;
     const TileSize size =
         FitTile(kTileValues<Dtype>, pitch, kernel_rows - d.stride_h, d.stride_h, strips, tile_columns, images);
@@ -233,10 +244,8 @@ __global__ void FilterKernel(const DepthwiseShape s, const DevicePositions<Dtype
           for (int column = 0; column < d.width; column += tile_columns) {
             __syncthreads();  // the kernel is filled, and nobody reads the tile before
             for (int i = 0; i < here; ++i) {
-              const SpreadPlane<Dtype> plane = {planes.from + (image + i) * d.from_step(),
-                                                f.backward ? g.out_height : g.height,
-                                                f.backward ? g.out_width : g.width,
-                                                f.backward ? g.stride_h : 1, f.backward ? g.stride_w : 1};
+              const SpreadPlane<Dtype> plane = {planes.from + (image + i) * d.from_step(), d.from_height,
+                                                d.from_width, d.spread_h, d.spread_w};
               LoadTile(plane, strip * kStripRows * d.stride_h + top, column * d.stride_w + left, rows, pitch,
                        tile + i * rows * pitch);
             }
@@ -254,19 +263,13 @@ __global__ void FilterKernel(const DepthwiseShape s, const DevicePositions<Dtype
 
 template <typename Dtype>
 void Filter(const DepthwiseShape& shape, const DevicePositions<Dtype>& positions, Filtering<Dtype> f) {
-  const SamplingGeometry& g = shape.geometry;
-  const int height = f.backward ? g.height : g.out_height, width = f.backward ? g.width : g.out_width;
-  // At least a strip for every thread, at most so many images that there are kBlocks.
-  const int threads_per_image = std::min(kThreads, DivideUp(height, kStripRows) * std::min(width, kTileColumns));
-  const int images = std::max<long>(kThreads / threads_per_image,
-                                    static_cast<long>(shape.images) * shape.channels / kBlocks);
-  f.images_per_block = std::max(1, std::min(images, shape.images));
+  const Direction d(shape, f.backward);
+  f.images_per_block = ImagesPerBlock(shape, d.height, d.width, kThreads, kBlocks);
   const dim3 grid(DivideUp(shape.images, f.images_per_block), std::min(shape.channels, kMostGridRows));
   const size_t tap_bytes = TapBytes<Dtype>(shape.synapses);
-  const int stride = f.backward ? 1 : g.stride_h;
-  if (stride == 1) {
+  if (d.stride_h == 1) {
     FilterKernel<1><<<grid, kThreads, tap_bytes>>>(shape, positions, f);
-  } else if (stride == 2) {
+  } else if (d.stride_h == 2) {
     FilterKernel<2><<<grid, kThreads, tap_bytes>>>(shape, positions, f);
   } else {
     FilterKernel<0><<<grid, kThreads, tap_bytes>>>(shape, positions, f);

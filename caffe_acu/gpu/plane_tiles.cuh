@@ -3,6 +3,8 @@
 #ifndef CAFFE_ACU_GPU_PLANE_TILES_CUH_
 #define CAFFE_ACU_GPU_PLANE_TILES_CUH_
 
+#include <algorithm>
+
 #include "caffe_acu/gpu/depthwise_kernels.hpp"
 #include "caffe_acu/gpu/launch.cuh"
 #include "caffe_acu/gpu/taps.cuh"
@@ -10,9 +12,9 @@
 namespace caffe {
 
 constexpr int kTileBytes = 20 << 10;  // of planes in shared memory, which several blocks have to share
-constexpr int kTileColumns = 128;  // outputs of a tile along a row, at most
-constexpr int kStripRows = 8;      // outputs of a thread, one below the other
-constexpr int kMostBox = 24;       // rows and columns of the box around the synapses, for tiles to be used
+constexpr int kTileColumns = 128;     // outputs of a tile along a row, at most
+constexpr int kStripRows = 8;         // outputs of a thread, one below the other
+constexpr int kMostBox = 24;          // rows and columns of the box around the synapses, for tiles to be used
 
 template <typename Dtype>
 constexpr int kTileValues = kTileBytes / sizeof(Dtype);
@@ -101,6 +103,14 @@ __device__ inline TileSize FitTile(int values, int row_values, int extra, int st
   const int units = strips * columns, threads = blockDim.x;
   const int rounds = most * units / threads;
   return {strips, rounds > 0 ? max(1, rounds * threads / units) : most, true};
+}
+
+/// Images of a channel for a block, whose planes have height x width values in strips: so many that there are about
+/// `blocks` blocks, and at least a strip for each of their `threads`.
+inline int ImagesPerBlock(const DepthwiseShape& shape, int height, int width, int threads, int blocks) {
+  const int units = std::min(threads, DivideUp(height, kStripRows) * std::min(width, kTileColumns));
+  const int images = std::max<long>(threads / units, static_cast<long>(shape.images) * shape.channels / blocks);
+  return std::max(1, std::min(images, shape.images));
 }
 
 }  // namespace caffe

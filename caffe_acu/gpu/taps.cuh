@@ -89,11 +89,16 @@ __device__ Dtype Interpolate(const DeviceTap<Dtype>& tap, Dtype q11, Dtype q21, 
   return Between(Between(q11, q21, tap.a), Between(q12, q22, tap.a), tap.b);
 }
 
+/// The position set of a channel. Shape is ColumnShape or DepthwiseShape.
+template <typename Shape>
+__device__ int SetOf(const Shape& s, int channel) {
+  return static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
+}
+
 /// The taps of a channel's set, into shared memory; all threads must call it, and may read when it returns.
-/// Shape is ColumnShape or DepthwiseShape.
 template <typename Shape, typename Dtype>
 __device__ void LoadTaps(const Shape& s, const DevicePositions<Dtype>& positions, int channel, DeviceTap<Dtype>* taps) {
-  const int set = static_cast<int>(static_cast<long>(channel) * s.sets / s.channels);
+  const int set = SetOf(s, channel);
   __syncthreads();  // until nobody reads those of the channel before
   for (int k = threadIdx.x; k < s.synapses; k += blockDim.x) {
     taps[k] = MakeTap(positions, s.geometry, set, s.synapses, k);
