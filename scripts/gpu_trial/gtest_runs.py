@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from caffe_acu.net_param import write_atomically
+
 OK, FAILED, CRASHED, TIMED_OUT = "ok", "failed", "crashed", "timed out"
 _RUN = re.compile(r"^\[ RUN      \] (\S+)$")
 _END = re.compile(r"^\[ +(OK|FAILED) +\] ([^\s,]+).*\((\d+) ms\)$")
@@ -42,10 +44,7 @@ class TestRuns:
         return {name: result for name, result in self.results.items() if result["status"] != OK}
 
     def save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.results, indent=0) + "\n")
-        os.replace(partial, self.path)
+        write_atomically(self.path, json.dumps(self.results, indent=0) + "\n")
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def _step(name: str, kit: Kit, options: Any, environment: dict[str, Any], keep: 
     import trial_steps
 
     from caffe_acu.errors import UserError
+    from caffe_acu.net_param import write_atomically
 
     path = _record_path(options.out, name)
     if options.again:
@@ -154,8 +155,7 @@ def _step(name: str, kit: Kit, options: Any, environment: dict[str, Any], keep: 
         "seconds": round(time.monotonic() - begin, 1),
         "found": outcome.found,
     }
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_atomically(path, json.dumps(record, indent=1) + "\n")
     print(f"trial: {name}: {outcome.status}{': ' if outcome.reason else ''}{outcome.reason}", flush=True)
     return outcome.status
 
