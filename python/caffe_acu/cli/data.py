@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from caffe_acu.cli import data_pictures
+from caffe_acu.cli.choices import explained
 from caffe_acu.data.options import (
     PAD_MODES,
     PREPROCESSING,
@@ -24,6 +26,7 @@ def register(subparsers) -> None:
     )
     data_sets = parser.add_subparsers(title="data sets", dest="data_set", metavar="<data set>", required=True)
     _register_cifar10(data_sets)
+    data_pictures.register(data_sets)
     _register_generated(data_sets)
 
 
@@ -35,15 +38,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--pad", type=int, default=default.pad, metavar="N", help=f"pixels around training images ({default.pad})"
     )
     parser.add_argument(
-        "--pad-mode", choices=PAD_MODES, default=default.pad_mode, help=_choices(PAD_MODES, default.pad_mode)
+        "--pad-mode", choices=PAD_MODES, default=default.pad_mode, help=explained(PAD_MODES, default.pad_mode)
     )
     parser.add_argument(
         "--seed", type=int, default=default.seed, help=f"of the order of the training images ({default.seed})"
     )
-
-
-def _choices(meanings, default: str) -> str:
-    return "; ".join(f"{name}: {meaning}" for name, meaning in meanings.items()) + f" (default: {default})"
 
 
 def _write_options(arguments: argparse.Namespace) -> WriteOptions:
@@ -64,7 +63,7 @@ def _register_cifar10(data_sets) -> None:
         "--preprocess",
         choices=PREPROCESSING,
         default=default.preprocess,
-        help=_choices(PREPROCESSING, default.preprocess),
+        help=explained(PREPROCESSING, default.preprocess),
     )
     for split in ("train", "test"):
         parser.add_argument(

@@ -1,9 +1,11 @@
 """The folder that every data set of this project is: two LMDBs and a manifest.
 
-``train_lmdb`` and ``test_lmdb`` are what Caffe's Data layer names as ``source`` (``backend: LMDB``);
-``manifest.json`` says what is in them and how it came about.
+``train_lmdb`` and ``test_lmdb`` (or ``val_lmdb``) are what Caffe's Data layer names as ``source`` (``backend:
+LMDB``); a table beside each has a digest of every record; ``manifest.json`` says what all of it is, how it came
+about, and the digests of all files beside it, its own included.
 """
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +18,11 @@ import numpy as np
 
 from caffe_acu import __version__
 from caffe_acu.data.lmdb_writer import Shape, estimate_bytes, write_lmdb
-from caffe_acu.data.output_folder import MANIFEST, WRITTEN_BY, require_space
+from caffe_acu.data.output_folder import LOCK, MANIFEST, WRITTEN_BY, require_space
+from caffe_acu.data.records import table_name
+from caffe_acu.net_param import write_atomically
 
-_PACKAGES = ("numpy", "lmdb", "pillow", "protobuf")
+_PACKAGES = ("numpy", "lmdb", "pillow", "protobuf", "simplejpeg", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,63 @@ def write_data_set(
 ) -> dict[str, Any]:
     """Fills ``folder`` with the LMDBs and the manifest, which has ``details`` too; returns the manifest."""
     for split in splits:
-        write_lmdb(folder / f"{split.name}_lmdb", split.shape, split.labels, split.batches())
+        table = folder / table_name(split.name)
+        write_lmdb(folder / f"{split.name}_lmdb", table, split.shape, split.labels, split.batches())
+    described = {
+        split.name: describe_split(split.name, split.labels, classes, split.shape, "float") for split in splits
+    }
+    return write_manifest(folder, details, classes, described)
+
+
+def describe_split(
+    name: str, labels: np.ndarray, classes: Sequence[str], shape: Shape, encoding: str
+) -> dict[str, Any]:
+    """A split's part of the manifest; ``labels`` (N,) are those of its records."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    return {
+        "lmdb": f"{name}_lmdb",
+        "images": len(labels),
+        "shape": list(shape),
+        "encoding": encoding,
+        "per_class": dict(zip(classes, counts, strict=True)),
+    }
+
+
+def write_manifest(
+    folder: Path, details: dict[str, Any], classes: Sequence[str], splits: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes manifest.json over everything else in ``folder``, which must be there; returns it."""
     manifest = {
         "written_by": WRITTEN_BY,
         **details,
         "classes": list(classes),
-        "splits": {split.name: _describe(split, classes) for split in splits},
+        "splits": splits,
         "versions": {
             "caffe-acu": __version__,
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},
         },
+        "lmdb_bytes": {name: (folder / split["lmdb"] / "data.mdb").stat().st_size for name, split in splits.items()},
+        "sha256": {path.name: file_digest(path) for path in sorted(folder.iterdir()) if _is_ours(path)},
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    manifest["manifest_sha256"] = manifest_digest(manifest)
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_file() and path.name not in (MANIFEST, LOCK)
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of everything in a manifest but this digest itself."""
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def summary(manifest: dict[str, Any], out: Path) -> list[str]:
@@ -62,9 +109,13 @@ def summary(manifest: dict[str, Any], out: Path) -> list[str]:
     lines = [f"read {manifest['source']}"]
     for path, count in manifest.get("short", {}).items():
         lines.append(f"short: {path}, {count} records")
+    for split, count in manifest.get("left_out", {}).items():
+        lines.append(f"{split}: {count:,} files left out or damaged, see left_out.tsv")
     for key, what in (("skipped", "damaged, left out"), ("ignored", "no image of a class, left unread")):
         names = manifest.get(key, [])
-        if names:
+        if isinstance(names, int):
+            lines += [f"{what}: {names:,} files"] if names else []
+        elif names:
             lines.append(f"{what}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}")
     for name, split in manifest["splits"].items():
         counts = split["per_class"].values()
@@ -75,13 +126,3 @@ def summary(manifest: dict[str, Any], out: Path) -> list[str]:
         )
     lines.append(f"written to {out}")
     return lines
-
-
-def _describe(split: Split, classes: Sequence[str]) -> dict[str, Any]:
-    counts = np.bincount(split.labels, minlength=len(classes)).tolist()
-    return {
-        "lmdb": f"{split.name}_lmdb",
-        "images": len(split.labels),
-        "shape": list(split.shape),
-        "per_class": dict(zip(classes, counts, strict=True)),
-    }

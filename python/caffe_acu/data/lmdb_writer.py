@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.progress import progress
+from caffe_acu.data.records import Record, digest_of, key_of_index, line_of
 from caffe_acu.errors import UserError
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -43,31 +44,36 @@ def estimate_bytes(count: int, shape: Shape) -> int:
 
 def write_lmdb(
     folder: Path,
+    table: Path,
     shape: Shape,
     labels: np.ndarray,
     batches: Iterable[np.ndarray],
 ) -> None:
     """Creates the LMDB ``folder``: records 00000000, 00000001, ... of ``batches`` float32 (n, *shape), in order.
 
+    ``table`` becomes their table (:mod:`.records`), in which a record is named by its index.
     Raises UserError if it cannot be written (a full disk), ValueError if batches and labels disagree.
     """
     count = len(labels)
-    key = 0
+    index = 0
     try:
         # Durability comes from the fsync at the end; no one reads an unfinished one, so no lock file either.
         with (
             lmdb.open(str(folder), map_size=estimate_bytes(count, shape), sync=False, lock=False) as environment,
             progress(f"writing {folder.name}", count) as bar,
+            table.open("wb") as lines,
         ):
             for images in batches:
                 with environment.begin(write=True) as transaction:
-                    for record in serialize_datums(images, labels[key : key + len(images)]):
-                        transaction.put(b"%08d" % key, record, append=True)
-                        key += 1
+                    for record in serialize_datums(images, labels[index : index + len(images)]):
+                        name = key_of_index(index)
+                        transaction.put(name, record, append=True)
+                        lines.write(line_of(Record(name, int(labels[index]), digest_of(record), b"%d" % index)))
+                        index += 1
                 bar.update(len(images))
             environment.sync(True)
             entries = environment.stat()["entries"]
     except lmdb.Error as error:
         raise UserError(f"{folder}: cannot be written ({error}): free some space, or choose another --out") from error
-    if not key == entries == count:
-        raise ValueError(f"{folder}: {count} labels, {key} images, {entries} records")
+    if not index == entries == count:
+        raise ValueError(f"{folder}: {count} labels, {index} images, {entries} records")

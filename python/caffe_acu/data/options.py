@@ -14,17 +14,21 @@ PAD_MODES: Mapping[str, str] = {
     "mirror": "reflect the image at its edge, edge pixels included (the authors' LMDB is mirror-padded)",
     "zero": "zeros, after the preprocessing",
 }
+CHANNEL_ORDERS: Mapping[str, str] = {
+    "rgb": "planes R, G, B",
+    "bgr": "planes B, G, R, as OpenCV and Caffe's published models have them",
+}
 # The ring of the generated set has eight dots, so it can be turned into eight orientations.
 MIN_CLASSES, MAX_CLASSES = 2, 8
 
 
-def _require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
     if not condition:
         raise UserError(message)
 
 
-def _require_choice(name: str, value: str, choices: Mapping[str, str]) -> None:
-    _require(value in choices, f"{name} is {value!r}: it takes one of {', '.join(choices)}")
+def require_choice(name: str, value: str, choices: Mapping[str, str]) -> None:
+    require(value in choices, f"{name} is {value!r}: it takes one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class WriteOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.pad >= 0, f"--pad is {self.pad}: it takes 0 or more pixels")
-        _require(self.seed >= 0, f"--seed is {self.seed}: it takes 0 or more")
-        _require_choice("--pad-mode", self.pad_mode, PAD_MODES)
+        require(self.pad >= 0, f"--pad is {self.pad}: it takes 0 or more pixels")
+        require(self.seed >= 0, f"--seed is {self.seed}: it takes 0 or more")
+        require_choice("--pad-mode", self.pad_mode, PAD_MODES)
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class CifarOptions:
     write: WriteOptions = WriteOptions()
 
     def __post_init__(self) -> None:
-        _require_choice("--preprocess", self.preprocess, PREPROCESSING)
+        require_choice("--preprocess", self.preprocess, PREPROCESSING)
         for name, limit in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
-            _require(limit is None or limit > 0, f"{name} is {limit}: it takes 1 or more images per class")
+            require(limit is None or limit > 0, f"{name} is {limit}: it takes 1 or more images per class")
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,15 @@ class Constellations:
         return self.radius + self.sigma
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             MIN_CLASSES <= self.classes <= MAX_CLASSES,
             f"--classes is {self.classes}: it takes {MIN_CLASSES} to {MAX_CLASSES}",
         )
-        _require(self.copies > 0, f"--copies is {self.copies}: it takes 1 or more")
-        _require(self.noise >= 0, f"--noise is {self.noise}: it takes 0 or more")
-        _require(self.radius > 0 and self.sigma > 0, "--radius and --sigma take more than 0 pixels")
-        _require(len(self.plane_gain) > 0 and any(self.plane_gain), "plane_gain needs a gain other than 0")
-        _require(
+        require(self.copies > 0, f"--copies is {self.copies}: it takes 1 or more")
+        require(self.noise >= 0, f"--noise is {self.noise}: it takes 0 or more")
+        require(self.radius > 0 and self.sigma > 0, "--radius and --sigma take more than 0 pixels")
+        require(len(self.plane_gain) > 0 and any(self.plane_gain), "plane_gain needs a gain other than 0")
+        require(
             self.size > 2 * self.margin + 1,
             f"--size is {self.size}: a ring of radius {self.radius:g} needs more than {2 * self.margin + 1:g} pixels",
         )
@@ -113,4 +117,4 @@ class GeneratedOptions:
 
     def __post_init__(self) -> None:
         for name, count in (("--train-images", self.train_images), ("--test-images", self.test_images)):
-            _require(count > 0, f"{name} is {count}: it takes 1 or more")
+            require(count > 0, f"{name} is {count}: it takes 1 or more")

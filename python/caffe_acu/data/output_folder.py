@@ -5,16 +5,19 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from caffe_acu.errors import UserError
+from caffe_acu.net_param import write_atomically
 
 MANIFEST = "manifest.json"
 WRITTEN_BY = "caffe-acu data"  # stands in every manifest under "written_by"
-_LOCK = "lock"
+WORK = "work"  # in a resumable folder: whatever is of no use once it is whole
+LOCK = "lock"  # gone from a whole folder
+_JOB = f"{WORK}/job.json"
 
 
 @contextmanager
@@ -25,11 +28,29 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     ``out``, is removed by the next run. An existing ``out`` is replaced at the end if ``overwrite``, and only
     if it holds a manifest of ours, so that no folder of anything else is lost; else it is a UserError.
     """
+    with _publishing(out, overwrite, _emptied) as partial:
+        yield partial
+
+
+@contextmanager
+def resumable_folder(out: Path, overwrite: bool, job: Mapping[str, Any], restart: bool) -> Iterator[Path]:
+    """As :func:`new_folder`, but what an interrupted run left is kept and given to the next run of the same ``job``.
+
+    ``job`` is what JSON can hold, and whatever makes a difference to the result. The folder ``work`` in it is
+    removed in the end. Raises UserError if another job
+    left its work there, unless ``restart``, which begins anew.
+    """
+    with _publishing(out, overwrite, lambda partial: _taken_up(partial, job, restart)) as partial:
+        yield partial
+
+
+@contextmanager
+def _publishing(out: Path, overwrite: bool, prepared: Callable[[Path], AbstractContextManager[None]]) -> Iterator[Path]:
     out = out.resolve()
     partial, old = out.parent / f".{out.name}.partial", out.parent / f".{out.name}.old"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(partial):
+        with prepared(partial):
             # Killed between the two renames below: the earlier data set is whole, but has lost its name.
             if old.exists() and not out.exists():
                 old.rename(out)
@@ -37,7 +58,8 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
             _require_replaceable(out, overwrite)
             yield partial
             _flush(partial)
-            (partial / _LOCK).unlink()
+            shutil.rmtree(partial / WORK, ignore_errors=True)
+            (partial / LOCK).unlink()
             if out.exists():
                 out.rename(old)
             partial.rename(out)
@@ -73,11 +95,16 @@ def _require_replaceable(out: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _locked(partial: Path) -> Iterator[None]:
+def _emptied(partial: Path) -> Iterator[None]:
     """Creates ``partial``, in place of a dead run's, and removes it when the block raises."""
     if partial.exists():
         # Only a lock tells a dead run from one at work; it ends with its process, however that ends.
         with _take_lock(partial):
+            if (partial / _JOB).exists():
+                raise UserError(
+                    f"{partial}: holds the unfinished work of another command: finish or remove it, or choose another "
+                    "--out"
+                )
             shutil.rmtree(partial)
     partial.mkdir()
     with _take_lock(partial):
@@ -88,8 +115,36 @@ def _locked(partial: Path) -> Iterator[None]:
             raise
 
 
+@contextmanager
+def _taken_up(partial: Path, job: Mapping[str, Any], restart: bool) -> Iterator[None]:
+    """Creates ``partial``, or keeps what a run of the same job left in it; nothing is removed at the end."""
+    wanted = json.loads(json.dumps(job))
+    if partial.exists():
+        with _take_lock(partial):
+            left = _read_job(partial)
+            if left is None or restart:
+                shutil.rmtree(partial)
+            elif left != wanted:
+                key = next(key for key in (*wanted, *left) if wanted.get(key) != left.get(key))
+                raise UserError(
+                    f"{partial}: an interrupted run left its work there, with other options ({key}: "
+                    f"{json.dumps(left.get(key))}): run that command again, or begin anew with --restart"
+                )
+    partial.mkdir(exist_ok=True)
+    with _take_lock(partial):
+        write_atomically(partial / _JOB, json.dumps(wanted, indent=2) + "\n")
+        yield
+
+
+def _read_job(partial: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((partial / _JOB).read_bytes())
+    except (OSError, ValueError):
+        return None  # killed before there was any work to lose
+
+
 def _take_lock(partial: Path) -> IO[bytes]:
-    lock = (partial / _LOCK).open("ab")
+    lock = (partial / LOCK).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -1,0 +1,141 @@
+"""What a worker process does: files in, records of an LMDB out."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.data.pictures.file_list import Place
+from caffe_acu.data.pictures.options import RecordOptions
+from caffe_acu.data.pictures.picture import DamagedPicture, decode, encode, fit
+from caffe_acu.data.records import digest_of
+
+# Files in a task: few enough that sums of pixels fit into 16 bits, in which they are sent, and sums of their
+# squares are exact in float32; enough that sending them costs little.
+TASK_FILES = 64
+_MAX_OPEN_ARCHIVES = 256
+
+
+class File(NamedTuple):
+    """``index`` is the place in the split's list, which makes the key."""
+
+    index: int
+    name: bytes
+    place: Place
+    label: int
+
+
+class Made(NamedTuple):
+    index: int
+    record: bytes  # a serialised Datum
+    digest: bytes
+
+
+@dataclass
+class Batch:
+    """The outcome for a task of at most TASK_FILES files, in their order."""
+
+    made: list[Made] = field(default_factory=list)
+    failed: list[tuple[int, str]] = field(default_factory=list)  # index, reason
+    kept: list[tuple[int, str]] = field(default_factory=list)  # damaged, and yet in ``made``
+    remarks: Counter[str] = field(default_factory=Counter)
+    pixel_sum: np.ndarray | None = None  # uint16 (size, size, 3), B, G, R, of all in ``made``
+    square_sum: np.ndarray | None = None  # float64 (3,)
+
+
+@dataclass
+class Maker:
+    """Opens archives once. ``with_sums``: the split's mean is wanted."""
+
+    containers: tuple[bytes, ...]
+    options: RecordOptions
+    keep_damaged: bool
+    with_sums: bool
+
+    def __post_init__(self) -> None:
+        self._archives: dict[int, int] = {}
+        # Processes share the cores already.
+        cv2.setNumThreads(1)
+
+    def make(self, files: list[File]) -> Batch:
+        batch = Batch()
+        size = self.options.size
+        sums = np.zeros((2, size, size, 3), np.float32)
+        for file in files:
+            try:
+                self._add(batch, file, sums)
+            except DamagedPicture as damage:
+                batch.failed.append((file.index, str(damage)))
+        if self.with_sums:
+            batch.pixel_sum = sums[0].astype(np.uint16)
+            batch.square_sum = sums[1].sum(axis=(0, 1), dtype=np.float64)
+        return batch
+
+    def _add(self, batch: Batch, file: File, sums: np.ndarray) -> None:
+        contents = self._read(file)
+        picture = decode(contents, self.options, self.keep_damaged)
+        pixels = fit(picture.pixels, self.options)
+        batch.remarks.update(picture.remarks)
+        if "damaged, kept" in picture.remarks:
+            batch.kept.append((file.index, "damaged; what could be decoded is used"))
+        if self.options.encoding == "raw":
+            record = self._raw(pixels, file.label)
+        else:
+            jpeg = contents
+            if picture.ordinary and pixels.shape == picture.pixels.shape:
+                batch.remarks["of the right size, kept as it is"] += 1
+            else:
+                jpeg = encode(pixels, self.options)
+            record = self._datum(jpeg, file.label, encoded=True)
+        if self.with_sums:
+            cv2.accumulate(pixels, sums[0])
+            cv2.accumulateSquare(pixels, sums[1])
+        batch.made.append(Made(file.index, record, digest_of(record)))
+
+    def _raw(self, pixels: np.ndarray, label: int) -> bytes:
+        if self.options.channel_order == "rgb":
+            pixels = pixels[:, :, ::-1]
+        return self._datum(pixels.transpose(2, 0, 1).tobytes(), label, encoded=False)
+
+    def _datum(self, data: bytes, label: int, encoded: bool) -> bytes:
+        size = self.options.size
+        datum = caffe_pb2.Datum(channels=3, height=size, width=size, data=data, label=label, encoded=encoded)
+        return datum.SerializeToString()
+
+    def _read(self, file: File) -> bytes:
+        place = file.place
+        container = self.containers[place.container]
+        try:
+            if place.offset < 0:
+                with open(os.path.join(container, file.name), "rb") as stream:
+                    return stream.read()
+            if place.container not in self._archives:
+                if len(self._archives) == _MAX_OPEN_ARCHIVES:
+                    for archive in self._archives.values():
+                        os.close(archive)
+                    self._archives.clear()
+                self._archives[place.container] = os.open(container, os.O_RDONLY)
+            contents = os.pread(self._archives[place.container], place.size, place.offset)
+        except OSError as error:
+            raise DamagedPicture(f"cannot be read ({error.strerror})") from error
+        if len(contents) < place.size:
+            raise DamagedPicture("the archive ends before it")
+        return contents
+
+
+_maker: Maker
+
+
+def start_maker(*arguments) -> None:
+    """In a worker, once; the arguments are those of Maker."""
+    global _maker
+    _maker = Maker(*arguments)
+
+
+def make_records(files: list[File]) -> Batch:
+    """In a worker, for each task."""
+    return _maker.make(files)

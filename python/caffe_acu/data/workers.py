@@ -1,0 +1,79 @@
+"""Functions in other processes, results in order, a bounded number of them under way."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# Enough that no worker waits while the results of another are written, and few enough for the memory.
+_TASKS_A_WORKER = 3
+
+
+class WorkerDied(Exception):
+    """A worker ended without a result: killed, out of memory, or crashed."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Workers:
+    """A context manager of ``count`` processes, each of which ran ``start(*arguments)`` first.
+
+    Processes are spawned: a forked one would share this one's locks and open files, and would keep them if
+    this one is killed. They leave interrupts to this process, and end when it ends, however that happens.
+    """
+
+    def __init__(self, count: int, start: Callable[..., None], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._count = count
+        self._executor = ProcessPoolExecutor(count, context, _start_worker, (start, arguments))
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+        """Each task with its result, in the order of ``tasks``, which is read no further ahead than is of use.
+
+        Raises what ``function`` raises, and WorkerDied.
+        """
+        waiting: deque[tuple[Task, Future]] = deque()
+        try:
+            for task in tasks:
+                waiting.append((task, self._executor.submit(function, task)))
+                if len(waiting) >= self._count * _TASKS_A_WORKER:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        except BrokenProcessPool as error:
+            raise WorkerDied from error
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _start_worker(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
