@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.data.cifar_formats import CIFAR100
+from caffe_acu.data.cifar_formats import CIFAR100, FORMATS
 from caffe_acu.data.options import (
     CHANNEL_ORDERS,
     DEFAULT_PREPROCESSING,
@@ -28,6 +28,7 @@ def register(subparsers) -> None:
     data_sets = parser.add_subparsers(title="data sets", dest="data_set", metavar="<data set>", required=True)
     _register_cifar(data_sets)
     _register_generated(data_sets)
+    _register_download(data_sets)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -150,3 +151,25 @@ def _run_generated(arguments: argparse.Namespace) -> None:
     options = GeneratedOptions(arguments.train, arguments.test, what, _write_options(arguments))
     manifest = prepare_generated(arguments.out, options)
     print("\n".join(summary(manifest, arguments.out)))
+
+
+def _register_download(data_sets) -> None:
+    parser = data_sets.add_parser(
+        "download",
+        help="fetch the official archive of CIFAR-10 or CIFAR-100",
+        description="Fetches an official archive and checks its MD5. If it is interrupted, the same command goes on "
+        "where it was. Proxies are taken from the environment (https_proxy).",
+    )
+    parser.add_argument("what", choices=FORMATS, help="data set")
+    parser.add_argument("--form", choices=("python", "binary"), default="python", help="both hold the same (python)")
+    parser.add_argument("--to", type=Path, default=Path("."), metavar="DIR", help="folder to put it into (this one)")
+    parser.add_argument("--url", help="address of the archive on another server")
+    parser.set_defaults(run=_run_download)
+
+
+def _run_download(arguments: argparse.Namespace) -> None:
+    from caffe_acu.data.download import download
+
+    path = download(FORMATS[arguments.what], arguments.form, arguments.to, arguments.url)
+    print(f"{path}: whole, its MD5 is the official one")
+    print(f"next: caffe-acu data {arguments.what} --source {path} --out data/{arguments.what}/lmdb")

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 
-def progress(description: str, total: int, unit: str = " images") -> tqdm:
-    """A bar to be used as a context manager; ``update(n)`` advances it."""
-    return tqdm(desc=description, total=total, unit=unit, disable=None, dynamic_ncols=True)
+def progress(description: str, total: int | None, unit: str = " images", scale: bool = False) -> tqdm:
+    """A bar to be used as a context manager; ``update(n)`` advances it. ``scale``: show k and M of the unit."""
+    return tqdm(desc=description, total=total, unit=unit, unit_scale=scale, disable=None, dynamic_ncols=True)
 
 
 def slices(count: int, step: int = 1000) -> Iterator[slice]:
