@@ -19,7 +19,7 @@ from caffe_acu.data.progress import progress
 from caffe_acu.errors import UserError
 
 _TIMEOUT = 60  # seconds in which a server has to say something
-_BLOCK = 1 << 18  # bytes
+_BLOCK = 1 << 18  # bytes at most at a time
 _NETWORK_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -133,7 +133,7 @@ def _request(url: str, done: int, by_hand: str) -> http.client.HTTPResponse:
 
 def _read(response: http.client.HTTPResponse, url: str, done: int) -> bytes:
     try:
-        return response.read(_BLOCK)
+        return response.read1(_BLOCK)  # what is there: a slow server is seen to be slow, and little is lost
     except _NETWORK_ERRORS as error:
         raise _broken(url, done, str(error)) from error
 
