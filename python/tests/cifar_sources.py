@@ -34,6 +34,40 @@ def binary_batches(folder: Path, count: int) -> None:
         (folder / f"{name}.bin").write_bytes(records.tobytes())
 
 
+# Not the official names, so that it shows whether they come from the source.
+FINE_NAMES = tuple(f"fine_{i}" for i in range(100))
+COARSE_NAMES = tuple(f"coarse_{i}" for i in range(20))
+
+
+def cifar100_batch(name: str, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """uint8 (count, 3072) pixels, coarse and fine labels (unrelated, unlike the real ones) of 'train' or 'test'."""
+    number = ("train", "test").index(name)
+    pixels = np.random.default_rng(100 + number).integers(0, 256, (count, 3072), np.uint8)
+    index = np.arange(count)
+    return pixels, (3 * index + number) % 20, (7 * index + number) % 100
+
+
+def cifar100_python(folder: Path, train: int, test: int) -> None:
+    folder.mkdir(parents=True)
+    for name, count in (("train", train), ("test", test)):
+        pixels, coarse, fine = cifar100_batch(name, count)
+        contents = {b"data": pixels, b"coarse_labels": coarse.tolist(), b"fine_labels": fine.tolist()}
+        (folder / name).write_bytes(pickle.dumps(contents, protocol=2))
+    names = {b"fine_label_names": FINE_NAMES, b"coarse_label_names": COARSE_NAMES}
+    meta = {key: [name.encode() for name in values] for key, values in names.items()}
+    (folder / "meta").write_bytes(pickle.dumps(meta, protocol=2))
+
+
+def cifar100_binary(folder: Path, train: int, test: int) -> None:
+    folder.mkdir(parents=True)
+    for name, count in (("train", train), ("test", test)):
+        pixels, coarse, fine = cifar100_batch(name, count)
+        records = np.hstack([coarse[:, None].astype(np.uint8), fine[:, None].astype(np.uint8), pixels])
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    (folder / "fine_label_names.txt").write_text("\n".join(FINE_NAMES) + "\n")
+    (folder / "coarse_label_names.txt").write_text("\n".join(COARSE_NAMES) + "\n\n")
+
+
 def image_tree(folder: Path, per_class: int, classes=("bird", "cat")) -> np.ndarray:
     """PNG files; returns the training images uint8 (N, 3, 8, 8), by class and name."""
     rng = np.random.default_rng(3)

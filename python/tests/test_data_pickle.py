@@ -39,6 +39,13 @@ def test_a_batch_written_by_python_2(order):
     assert batch[b"labels"] == LABELS
 
 
+def test_names_of_classes_written_by_python_2():
+    names = b"](" + text(b"apple") + text(b"aquarium_fish") + b"e"
+    assert unpickle(b"\x80\x02}" + text(b"fine_label_names") + names + b"s.") == {
+        b"fine_label_names": [b"apple", b"aquarium_fish"]
+    }
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_batch_written_by_python_3(protocol):
     batch = unpickle(pickle.dumps({b"data": PIXELS, b"labels": LABELS}, protocol))

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import lmdb
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from caffe_acu.data.prepare import prepare
 from caffe_acu.data.preprocess import Preprocessing, Zca, gcn
 from caffe_acu.data.readers import read_source
 from caffe_acu.errors import UserError
+from lmdb_records import read_lmdb
 
 
 def test_gcn_by_hand():
@@ -59,16 +59,6 @@ def test_datums_are_what_protobuf_writes():
     for record, image, label in zip(serialize_datums(images, np.array([0, 7, 300])), images, (0, 7, 300), strict=True):
         datum = caffe_pb2.Datum(channels=2, height=4, width=5, label=label, float_data=image.ravel().tolist())
         assert record == datum.SerializeToString()
-
-
-def read_lmdb(path) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = [], []
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-        for _, value in transaction.cursor():
-            datum = caffe_pb2.Datum.FromString(value)
-            images.append(np.array(datum.float_data, np.float32).reshape(datum.channels, datum.height, datum.width))
-            labels.append(datum.label)
-    return np.stack(images), np.array(labels)
 
 
 def test_the_whole_way(tmp_path, capsys):

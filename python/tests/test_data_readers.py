@@ -1,5 +1,7 @@
 """Every form of source is read to the byte, and nothing short, damaged or hostile is taken for whole."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,16 @@ def test_batches(tmp_path, form, packed):
     assert sources.train.labels.tolist() == [i % 10 for i in range(20)] * 5
     assert sources.train.classes[0] == "airplane" and sources.train.classes[9] == "truck"
     assert set(sources.short.values()) == {20} and len(sources.short) == 6
+
+
+def test_class_names_are_the_sources_own(tmp_path):
+    names = [f"class {i}" for i in range(10)]
+    cifar_sources.binary_batches(tmp_path / "b", 20)
+    (tmp_path / "b" / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
+    cifar_sources.python_batches(tmp_path / "p", 20)
+    (tmp_path / "p" / "batches.meta").write_bytes(pickle.dumps({b"label_names": [name.encode() for name in names]}, 2))
+    for form in ("b", "p"):
+        assert read_source(tmp_path / form, Tolerance(allow_short=True)).train.classes == tuple(names)
 
 
 def test_whole_batches_are_taken_as_they_are(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from caffe_acu.caffe_proto import build_folder
-from caffe_acu.data.images import CIFAR10_CLASSES
+from caffe_acu.data.cifar_formats import CIFAR10_CLASSES
 from cifar_sources import image_tree
 
 ROOT = Path(__file__).resolve().parents[2]

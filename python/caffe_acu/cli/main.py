@@ -27,17 +27,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns 0, 2 for bad input (one line on stderr), 130 when interrupted."""
+    """Runs a command; returns the process's exit code.
+
+    0, 1 where a command looked for faults and found some, 2 for bad input (one line on stderr), 130 when
+    interrupted.
+    """
     arguments = build_parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except UserError as error:
         print(f"caffe-acu {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"caffe-acu {arguments.command}: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

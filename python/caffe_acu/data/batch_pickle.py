@@ -1,4 +1,4 @@
-"""Unpickles the official Python batches of CIFAR-10, and nothing else.
+"""Unpickles the official Python files of CIFAR-10 and CIFAR-100, and nothing else.
 
 A pickle is a program; the standard unpickler would run whatever a downloaded file asks for. This one knows
 the four names that a pickled NumPy array needs, and stands in for each with code of its own, which builds
@@ -61,11 +61,11 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 needs") from None
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no file of CIFAR needs") from None
 
 
 def unpickle(contents: bytes) -> dict[bytes, Any]:
-    """The dictionary in a batch file; arrays are :class:`PickledBytes`, text is bytes as Python 2 wrote it.
+    """The dictionary in a file; arrays are :class:`PickledBytes`, text is bytes as Python 2 wrote it.
 
     Raises pickle.UnpicklingError on anything that is no such file, whatever was wrong with it.
     """

@@ -1,22 +1,19 @@
 """A labelled set of images in memory, before any preprocessing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from caffe_acu.errors import UserError
 
-# In the official order of labels, which is also the alphabetical one.
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
 
 @dataclass(frozen=True)
 class ImageSet:
     """Images of one split.
 
-    ``images`` is uint8 (N, 3, H, W), planes R, G, B; ``labels`` int64 (N,), indices into ``classes``;
-    ``source`` says in words where they come from.
+    ``images`` is uint8 (N, 3, H, W), planes R, G, B as readers give them; ``labels`` int64 (N,), indices into
+    ``classes``; ``source`` says in words where they come from.
     """
 
     images: np.ndarray
@@ -39,7 +36,11 @@ class ImageSet:
                 )
             chosen.append(indices[:limit])
         indices = np.sort(np.concatenate(chosen))
-        return ImageSet(self.images[indices], self.labels[indices], self.classes, self.source)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def with_planes(self, channel_order: str) -> "ImageSet":
+        """The same with its planes, now R, G, B, in ``channel_order``, a key of CHANNEL_ORDERS."""
+        return replace(self, images=self.images[:, :: {"rgb": 1, "bgr": -1}[channel_order]])
 
 
 class Sources(NamedTuple):

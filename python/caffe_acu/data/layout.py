@@ -20,6 +20,7 @@ from caffe_acu import __version__
 from caffe_acu.data.lmdb_writer import Shape, estimate_bytes, write_lmdb
 from caffe_acu.data.output_folder import LOCK, MANIFEST, WRITTEN_BY, require_space
 from caffe_acu.data.records import table_name
+from caffe_acu.errors import UserError
 from caffe_acu.net_param import write_atomically
 
 _PACKAGES = ("numpy", "lmdb", "pillow", "protobuf", "simplejpeg", "opencv-python-headless")
@@ -102,6 +103,17 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
     """SHA-256 of everything in a manifest but this digest itself."""
     rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `caffe-acu data` wrote about the data set in a folder; UserError if there is none, or a damaged one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): prepare the data again") from error
 
 
 def summary(manifest: dict[str, Any], out: Path) -> list[str]:

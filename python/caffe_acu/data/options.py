@@ -3,19 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from caffe_acu.data.cifar_formats import FORMATS
 from caffe_acu.errors import UserError
 
 PREPROCESSING: Mapping[str, str] = {
     "gcn-zca": "global contrast normalisation, then ZCA whitening: the ACU paper (CVPR 2017), section 3.1",
     "gcn": "global contrast normalisation alone: the authors' later CIFAR nets, taken for the grouped paper",
+    "mean-std": "each plane minus its mean over the training set, divided by its standard deviation",
+    "mean": "each plane minus its mean over the training set",
     "none": "the pixels as they are, 0 to 255",
 }
+DEFAULT_PREPROCESSING = "gcn-zca"
 PAD_MODES: Mapping[str, str] = {
     "mirror": "reflect the image at its edge, edge pixels included (the authors' LMDB is mirror-padded)",
     "zero": "zeros, after the preprocessing",
 }
 CHANNEL_ORDERS: Mapping[str, str] = {
-    "rgb": "planes R, G, B",
+    "rgb": "planes R, G, B, as the authors' networks on CIFAR-10 have them",
     "bgr": "planes B, G, R, as OpenCV and Caffe's published models have them",
 }
 # The ring of the generated set has eight dots, so it can be turned into eight orientations.
@@ -50,7 +54,7 @@ class WriteOptions:
 class Tolerance:
     """What a reader may take although it is not whole."""
 
-    allow_short: bool = False  # batch files with fewer than 10,000 records
+    allow_short: bool = False  # batch files with fewer records than the official ones
     skip_damaged: bool = False  # image files that cannot be decoded
 
 
@@ -58,14 +62,22 @@ class Tolerance:
 class CifarOptions:
     """Options of :func:`caffe_acu.data.prepare.prepare`."""
 
-    preprocess: str = "gcn-zca"
+    data_set: str = "cifar10"  # a key of FORMATS
+    labels: str = "fine"  # of CIFAR-100 also 'coarse'
+    preprocess: str | None = None  # None: that of ``fitted``, or DEFAULT_PREPROCESSING
+    fitted: str | None = None  # a preprocess.npz to be used instead of fitting
+    channel_order: str = "rgb"
     limit_train: int | None = None  # first N images of every class
     limit_test: int | None = None
     tolerance: Tolerance = Tolerance()
     write: WriteOptions = WriteOptions()
 
     def __post_init__(self) -> None:
-        require_choice("--preprocess", self.preprocess, PREPROCESSING)
+        require_choice("data_set", self.data_set, FORMATS)
+        require_choice("--labels", self.labels, FORMATS[self.data_set].labellings)
+        if self.preprocess is not None:
+            require_choice("--preprocess", self.preprocess, PREPROCESSING)
+        require_choice("--channel-order", self.channel_order, CHANNEL_ORDERS)
         for name, limit in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
             require(limit is None or limit > 0, f"{name} is {limit}: it takes 1 or more images per class")
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import lmdb
 import numpy as np
+import simplejpeg
 from google.protobuf.message import DecodeError
 
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.data.datum import datum_shape
+from caffe_acu.data.datum import decode
 from caffe_acu.data.layout import file_digest, manifest_digest, read_manifest
 from caffe_acu.data.progress import progress
 from caffe_acu.data.records import Record, digest_of, read_table, table_name
@@ -22,6 +23,7 @@ from caffe_acu.errors import UserError
 
 _TASK_RECORDS = 256
 _DATA_FILE = "data.mdb"
+_JPEG_START = b"\xff\xd8\xff"
 
 
 @dataclass
@@ -157,15 +159,17 @@ def _problem(record: Record, value: bytes) -> str | None:
         return "is not what was written (its digest differs)"
     try:
         datum = caffe_pb2.Datum.FromString(value)
-        shape = datum_shape(datum)
+        if datum.encoded and datum.data.startswith(_JPEG_START):
+            simplejpeg.decode_jpeg(datum.data)  # OpenCV gives the rest of a truncated file a grey
+        pixels = decode(datum)
     except (DecodeError, ValueError) as error:
         return f"does not decode ({error})"
-    if shape != tuple(_split.entry["shape"]):
-        return f"has the shape {shape}, in the manifest {tuple(_split.entry['shape'])}"
+    if pixels.shape != tuple(_split.entry["shape"]):
+        return f"has the shape {pixels.shape}, in the manifest {tuple(_split.entry['shape'])}"
     if datum.label != record.label:
         return f"has label {datum.label}, in the table {record.label}"
     if not 0 <= datum.label < _split.classes:
         return f"has label {datum.label}, which is none of 0 to {_split.classes - 1}"
-    if datum.float_data and not np.isfinite(np.array(datum.float_data, np.float32)).all():
+    if not np.isfinite(pixels).all():
         return "has values that are no finite numbers"
     return None
