@@ -182,6 +182,11 @@ class Preprocessing:
             rows = self.fitted.apply(rows)
         return rows.astype(np.float32).reshape(images.shape)
 
+    @property
+    def gives_grey_levels(self) -> bool:
+        """Whether :meth:`invert` does, 0 to 255."""
+        return self.kind not in _WITH_GCN
+
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Pictures to look at, float64 (n, C, H, W), of preprocessed images (n, C, H, W), without padding.
 
