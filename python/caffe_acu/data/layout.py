@@ -17,6 +17,7 @@ import numpy as np
 from caffe_acu import __version__
 from caffe_acu.data.lmdb_writer import Shape, estimate_bytes, write_lmdb
 from caffe_acu.data.output_folder import MANIFEST, WRITTEN_BY, require_space
+from caffe_acu.errors import UserError
 
 _PACKAGES = ("numpy", "lmdb", "pillow", "protobuf")
 
@@ -55,6 +56,17 @@ def write_data_set(
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `caffe-acu data` wrote about the data set in a folder; UserError if there is none, or a damaged one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): prepare the data again") from error
 
 
 def summary(manifest: dict[str, Any], out: Path) -> list[str]:
