@@ -129,6 +129,14 @@ def _legacy_shape(blob: "caffe_pb2.BlobProto") -> tuple[int, int, int, int]:
     return blob.num, blob.channels, blob.height, blob.width
 
 
+def blob_shapes(layer: "caffe_pb2.LayerParameter") -> list[tuple[tuple[int, ...], bool]]:
+    """The shapes of a layer's stored blobs, and whether each is in the old form, which always has four axes."""
+    return [
+        (tuple(blob.shape.dim), False) if blob.HasField("shape") else (_legacy_shape(blob), True)
+        for blob in layer.blobs
+    ]
+
+
 def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:
     """Gives the blob these values and their shape; float64 arrays are stored as doubles."""
     blob.Clear()
