@@ -10,12 +10,12 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="measure the error of a trained network",
-        description="Runs a network over an LMDB of labelled images and prints its top-k errors. NET is a prototxt with a "
-        "Data layer in its test phase, which then says what is read and how, or a deploy prototxt with an Input layer: "
-        "the crop is the Input's size, and the options say the rest. One crop is the centre; ten are the four corners "
-        "and the centre, and their mirror images, with the softmax's probabilities averaged.",
-        epilog="example: caffe-acu evaluate deploy.prototxt net_iter_400000.caffemodel --data data/places365 --crops 10 "
-        "--mean 104,117,123",
+        description="Runs a network over an LMDB of labelled images and prints its top-k errors. NET is a prototxt "
+        "with a Data layer in its test phase, which then says what is read and how, or a deploy prototxt with an Input "
+        "layer: the crop is the Input's size, and the options say the rest. One crop is the centre; ten are the four "
+        "corners and the centre, and their mirror images, with the softmax's probabilities averaged.",
+        epilog="example: caffe-acu evaluate deploy.prototxt net_iter_400000.caffemodel --data data/places365 "
+        "--crops 10 --mean 104,117,123",
     )
     default = EvaluateOptions()
     parser.add_argument("net", type=Path, metavar="NET", help="a prototxt")

@@ -33,8 +33,8 @@ class Network:
         made = self._net.blobs[net.scores].data.shape
         if len(made) < 2 or made[0] != shape[0] or np.prod(made[1:]) != made[1]:
             raise UserError(
-                f"blob {net.scores!r} has shape {made} for {shape[0]} images of {'x'.join(map(str, shape[1:]))}: scores "
-                "need one value for every image and class; choose the blob with --scores, or check the image size"
+                f"blob {net.scores!r} has shape {made} for {shape[0]} images of {'x'.join(map(str, shape[1:]))}: one "
+                "score is needed for every image and class; choose a blob with --scores, or check the image size"
             )
         self.classes: int = made[1]
 
@@ -87,7 +87,8 @@ def _check_weights(wanted: dict[str, list[tuple[int, ...]]], trained: "caffe_pb2
         for i, (shape, there) in enumerate(zip(shapes, found[name], strict=True)):
             if not _same(shape, *there):
                 raise UserError(
-                    f"{weights}: blob {i} of layer {name!r} has shape {there[0]} there, {shape} in the network: {advice}"
+                    f"{weights}: blob {i} of layer {name!r} has shape {there[0]} there, {shape} in the network: "
+                    f"{advice}"
                 )
 
 

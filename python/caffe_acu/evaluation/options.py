@@ -30,9 +30,7 @@ class EvaluateOptions:
             if value is not None and value < 1:
                 raise UserError(f"{name} is {value}: it takes 1 or more")
         if self.batch is not None and self.batch < self.crops:
-            raise UserError(
-                f"--batch is {self.batch}: the {self.crops} crops of an image go together, so it takes more"
-            )
+            raise UserError(f"--batch is {self.batch}: it takes {self.crops} or more, all crops of an image")
         if self.top == ():
             raise UserError("--top: it takes one number or more")
 

@@ -113,7 +113,7 @@ def evaluate(net: Path, weights: Path, options: EvaluateOptions = EvaluateOption
     test_net = read_test_net(net, options.scores)
     found = find_data(_data_folder(net, test_net, options), options.split)
     with Records(found.lmdb, options.limit) as records:
-        viewing = _viewing(test_net, options, records)
+        viewing = make_viewing(test_net, options, records)
         together = max(1, min((options.batch or test_net.data.batch_size or _BATCH) // viewing.crops, len(records)))
         network = Network(test_net, weights, (together * viewing.crops, *viewing.shape), options.gpu)
         top = _top(options.top, network.classes)
@@ -143,7 +143,7 @@ def _data_folder(net: Path, test_net: TestNet, options: EvaluateOptions) -> Path
     return Path(test_net.data.source)
 
 
-def _viewing(net: TestNet, options: EvaluateOptions, records: Records) -> Viewing:
+def make_viewing(net: TestNet, options: EvaluateOptions, records: Records) -> Viewing:
     """How records are read; the first tells what the prototxt leaves to the images."""
     transform = net.transform
     if net.input_shape:
@@ -199,12 +199,11 @@ def _check_labels(labels: np.ndarray, classes: int, records: Records, part: slic
 
 def _table(rows: Sequence[tuple[Any, ...]], top: Sequence[int]) -> list[str]:
     width = max(len("class"), *(len(name) for name, *_ in rows))
-    head = f"{'class':{width}}  records" + "".join(f"  top-{k} (%)" for k in top)
-    return [head] + [
-        f"{name:{width}}  {errors[0].records:7d}"
-        + "".join(f"  {error.percent:{len(f'top-{error.k} (%)')}.2f}" for error in errors)
-        for name, *errors in rows
-    ]
+    lines = [f"{'class':{width}}  records" + "".join(f"  top-{k:<2} (%)" for k in top)]
+    for name, *errors in rows:
+        percents = "".join(f"{error.percent:12.2f}" for error in errors)
+        lines.append(f"{name:{width}}  {errors[0].records:7d}{percents}")
+    return lines
 
 
 def _by(size: Sequence[int]) -> str:
