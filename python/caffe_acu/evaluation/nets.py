@@ -28,9 +28,9 @@ class TestNet:
     data: "caffe_pb2.DataParameter"  # of the layer that reads the LMDB; empty where there is none
     transform: "caffe_pb2.TransformationParameter"
 
-    def to_run(self, name: str, shape: Sequence[int]) -> "caffe_pb2.NetParameter":
+    def to_run(self, shape: Sequence[int]) -> "caffe_pb2.NetParameter":
         """The network with an Input of ``shape`` (N, C, H, W)."""
-        net = caffe_pb2.NetParameter(name=name)
+        net = caffe_pb2.NetParameter()
         source = net.layer.add(name=self.input, type="Input", top=[self.input])
         source.input_param.shape.add().dim.extend(shape)
         for layer in self.layers:

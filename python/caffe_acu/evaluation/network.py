@@ -24,7 +24,7 @@ class Network:
         _choose_processor(caffe, gpu)
         self._input, self._scores = net.input, net.scores
         with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8") as file:
-            file.write(format_prototxt(net.to_run(trained.name or "evaluated", shape)))
+            file.write(format_prototxt(net.to_run(shape)))
             file.flush()
             self._net = caffe.Net(file.name, caffe.TEST)
         wanted = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}

@@ -108,7 +108,7 @@ class Records:
         for i, index in enumerate(indices):
             datum = self.read(index)
             try:
-                views[i] = viewing.views(datum)
+                viewing.fill(views[i], datum)
             except ValueError as error:
                 raise UserError(f"{self.name(index)}: {error}") from error
             labels[i] = datum.label
@@ -116,7 +116,10 @@ class Records:
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``map`` on two threads, in order, a few results ahead; what was not begun is dropped when it is closed."""
+    """``map`` on two threads, in order, a few results ahead; what was not begun is dropped when it is closed.
+
+    How far they get while the network computes depends on pycaffe: upstream's holds the interpreter's lock meanwhile.
+    """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="records") as pool:
         try:

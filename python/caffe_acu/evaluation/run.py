@@ -1,6 +1,5 @@
 """An evaluation, from files to errors."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from caffe_acu.evaluation.options import EvaluateOptions
 from caffe_acu.evaluation.records import Records, ahead, find_data
 from caffe_acu.evaluation.scores import TopError, average_views, ranks, top_error
 from caffe_acu.evaluation.views import AS_STORED, COLOUR, GREY, Viewing, decode, read_mean_file
-from caffe_acu.experiments.environment import describe_environment, without_folders
+from caffe_acu.experiments.environment import command_line, describe_environment
 
 _BATCH = 50  # images at once where the prototxt does not say
 _MANY_CLASSES = 100  # from which on the second of the usual two figures, top-5, says something
@@ -72,7 +71,7 @@ class Evaluation:
         if viewing.mean is not None:
             mean = viewing.mean.ravel().tolist() if viewing.mean.shape[1:] == (1, 1) else "an image"
         return {
-            "command": without_folders(" ".join(["caffe-acu", *sys.argv[1:]])),
+            "command": command_line(),
             "environment": describe_environment(),
             "net": self.net.name,
             "weights": self.weights.name,
@@ -199,7 +198,7 @@ def _check_labels(labels: np.ndarray, classes: int, records: Records, part: slic
 
 def _table(rows: Sequence[tuple[Any, ...]], top: Sequence[int]) -> list[str]:
     width = max(len("class"), *(len(name) for name, *_ in rows))
-    lines = [f"{'class':{width}}  records" + "".join(f"  top-{k:<2} (%)" for k in top)]
+    lines = [f"{'class':{width}}  records" + "".join(f"{f'top-{k} (%)':>12}" for k in top)]
     for name, *errors in rows:
         percents = "".join(f"{error.percent:12.2f}" for error in errors)
         lines.append(f"{name:{width}}  {errors[0].records:7d}{percents}")

@@ -72,15 +72,13 @@ def places(image: Size, crop: Size, crops: int) -> list[tuple[int, int]]:
     return [(0, 0), (0, right), (down, 0), (down, right), centre]
 
 
-def cut(image: np.ndarray, crop: Size, crops: int) -> np.ndarray:
-    """Views of an image (C, H, W): (crops, C, *crop); of ten, five and then their mirror images, left to right."""
-    cuts = np.stack(
-        [
-            image[:, row : row + crop[0], column : column + crop[1]]
-            for row, column in places(image.shape[1:], crop, crops)
-        ]
-    )
-    return cuts if crops == 1 else np.concatenate([cuts, cuts[..., ::-1]])
+def cut(image: np.ndarray, crop: Size, views: np.ndarray) -> None:
+    """Fills ``views`` (1 or 10, C, *crop) from an image (C, H, W): of ten, five and then their mirror images."""
+    corners = places(image.shape[1:], crop, len(views))
+    for i, (row, column) in enumerate(corners):
+        views[i] = image[:, row : row + crop[0], column : column + crop[1]]
+        if len(views) > 1:
+            views[len(corners) + i] = views[i, ..., ::-1]  # left to right
 
 
 def _by(size: Sequence[int]) -> str:
@@ -108,8 +106,8 @@ class Viewing:
         """Of a view, (C, H, W)."""
         return (self.channels, *(self.crop or self.size))
 
-    def views(self, datum: "caffe_pb2.Datum") -> np.ndarray:
-        """(x - mean) * scale, in float32 as Caffe computes it: (crops, *shape). ValueError says what is wrong."""
+    def fill(self, views: np.ndarray, datum: "caffe_pb2.Datum") -> None:
+        """Sets ``views`` float32 (crops, *shape) to (x - mean) * scale, as Caffe does. ValueError: what is wrong."""
         image = decode(datum, self.colour)
         if len(image) != self.channels:
             raise ValueError(f"it has {len(image)} channels, the network takes {self.channels}")
@@ -122,4 +120,4 @@ class Viewing:
             values -= self.mean
         values *= np.float32(self.scale)
         # The mean is subtracted before cutting: a mean image belongs to the place, and ten views share the work.
-        return cut(values, self.crop or self.size, self.crops)
+        cut(values, self.crop or self.size, views)

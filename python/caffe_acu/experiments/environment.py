@@ -4,7 +4,9 @@ import ctypes
 import os
 import platform
 import re
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,11 @@ def describe_environment() -> dict[str, Any]:
 def without_folders(text: str) -> str:
     """``text`` with file names in place of paths: where a file lies on this machine is nobody's business."""
     return re.sub(r"(?<!\S)(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
+
+
+def command_line() -> str:
+    """The command in progress, as a record of it may print it."""
+    return shlex.join(["caffe-acu", *map(without_folders, sys.argv[1:])])
 
 
 def hardware(environment: dict[str, Any]) -> str:
