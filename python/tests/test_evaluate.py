@@ -237,6 +237,10 @@ BAD_WEIGHTS = {
         change("score", lambda _, layer: set_blob(layer.blobs[0], np.zeros((7, 100), np.float32))),
         r"blob 0 of layer 'score' has shape \(7, 100\) there, \(7, 196\)",
     ),
+    "ones in front": (  # which Caffe takes in the old form alone
+        change("score", lambda _, layer: set_blob(layer.blobs[0], np.zeros((1, 1, 7, 196), np.float32))),
+        r"'score' has shape \(1, 1, 7, 196\) there",
+    ),
     "a blob is missing": (change("conv", lambda _, layer: layer.blobs.pop()), "'conv' has 1 blobs there, 2"),
     "NaN": (
         change("score", lambda _, layer: set_blob(layer.blobs[1], np.full(7, np.nan, np.float32))),
