@@ -63,6 +63,24 @@ def _as_text(raw: bytes) -> str | None:
     return None if any(ord(c) < 32 and c not in "\t\n\r\f" for c in text) else text
 
 
+def in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
+    """Whether the layer is part of the network when it is tested, as Caffe's Net::FilterNet decides."""
+    # Any rule of include lets a layer in; without include, any of exclude keeps it out.
+    if layer.include:
+        return any(_meets(rule, state) for rule in layer.include)
+    return not any(_meets(rule, state) for rule in layer.exclude)
+
+
+def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState") -> bool:
+    return (
+        (not rule.HasField("phase") or rule.phase == caffe_pb2.TEST)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and set(rule.stage) <= set(state.stage)
+        and not set(rule.not_stage) & set(state.stage)
+    )
+
+
 def format_prototxt(message: Message, comment: str = "") -> str:
     """Text form in which short nested messages stand on one line; ``comment``: lines for the top, without #."""
     header = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
@@ -109,6 +127,14 @@ def blob_array(blob: "caffe_pb2.BlobProto") -> np.ndarray:
 
 def _legacy_shape(blob: "caffe_pb2.BlobProto") -> tuple[int, int, int, int]:
     return blob.num, blob.channels, blob.height, blob.width
+
+
+def blob_shapes(layer: "caffe_pb2.LayerParameter") -> list[tuple[tuple[int, ...], bool]]:
+    """The shapes of a layer's stored blobs, and whether each is in the old form, which always has four axes."""
+    return [
+        (tuple(blob.shape.dim), False) if blob.HasField("shape") else (_legacy_shape(blob), True)
+        for blob in layer.blobs
+    ]
 
 
 def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:

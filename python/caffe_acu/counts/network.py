@@ -6,7 +6,7 @@ from pathlib import Path
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.handlers import HANDLERS, Shape
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import read_prototxt
+from caffe_acu.net_param import in_test_phase, read_prototxt
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, in
     rows = []
     owners: dict[str, str] = {}  # of parameters that have a name
     for layer in net.layer:
-        if not _in_test_phase(layer, net.state):
+        if not in_test_phase(layer, net.state):
             continue
         for param in layer.param:
             if param.name and param.name in owners:
@@ -79,23 +79,6 @@ def count_network(net: "caffe_pb2.NetParameter", input_shape: tuple[int, int, in
         shapes.update(zip(layer.top, tops, strict=False))
         rows.append(Row(layer.name, layer.type, tops[0] if tops else (), count.parameters, count.multiply_adds))
     return NetworkCount(net.name, rows)
-
-
-def _in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
-    # As Net::FilterNet: any rule of include lets a layer in; without include, any of exclude keeps it out.
-    if layer.include:
-        return any(_meets(rule, state) for rule in layer.include)
-    return not any(_meets(rule, state) for rule in layer.exclude)
-
-
-def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState") -> bool:
-    return (
-        (not rule.HasField("phase") or rule.phase == caffe_pb2.TEST)
-        and (not rule.HasField("min_level") or state.level >= rule.min_level)
-        and (not rule.HasField("max_level") or state.level <= rule.max_level)
-        and set(rule.stage) <= set(state.stage)
-        and not set(rule.not_stage) & set(state.stage)
-    )
 
 
 def _data_shape(layer: "caffe_pb2.LayerParameter", given: tuple[int, int, int] | None) -> Shape:

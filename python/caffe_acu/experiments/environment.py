@@ -4,7 +4,9 @@ import ctypes
 import os
 import platform
 import re
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,11 @@ def without_folders(text: str) -> str:
     return re.sub(r"(?<!\S)(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
 
 
+def command_line() -> str:
+    """The command in progress, as a record of it may print it."""
+    return shlex.join(["caffe-acu", *map(without_folders, sys.argv[1:])])
+
+
 def hardware(environment: dict[str, Any]) -> str:
     """Processor and GPUs of a description, in a line."""
     machine = f"{environment['processor']}, {environment['cores']} cores"
@@ -60,6 +67,11 @@ def _commit() -> str:
 def gpu_names(environment: dict[str, Any]) -> list[str]:
     """The kinds of GPU in a description, without their drivers."""
     return [gpu.partition(",")[0] for gpu in environment.get("gpus", [])]
+
+
+def gpu_numbers_end() -> int:
+    """One more than the greatest number of a GPU; 0 where there is none."""
+    return len(_gpus())
 
 
 def _gpus() -> list[str]:

@@ -2,13 +2,11 @@
 
 import importlib.util
 import json
-import shlex
-import sys
 from typing import Any
 
 import numpy as np
 
-from caffe_acu.experiments.environment import hardware, without_folders
+from caffe_acu.experiments.environment import command_line, hardware, without_folders
 from caffe_acu.experiments.run import Run
 from caffe_acu.experiments.trial import Trial
 from caffe_acu.net_param import write_atomically
@@ -33,7 +31,7 @@ def report(trial: Trial, command: str = "") -> str:
 
             draw(trial.out, pair, _schedule(trial))
     results = {
-        "command": command or shlex.join(["caffe-acu", *map(without_folders, sys.argv[1:])]),
+        "command": command or command_line(),
         "environment": trial.pairs[-1].acu.environment(),
         "data": without_folders(trial.manifest["source"]),
         "schedule": _schedule(trial),

@@ -10,6 +10,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.data.layout import read_manifest
 from caffe_acu.data.options import CifarOptions, GeneratedOptions, WriteOptions
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
@@ -124,14 +125,6 @@ def _prepare_data(out: Path, options: TrialOptions) -> Path:
             print("making images", flush=True)
             prepare_generated(folder, GeneratedOptions(write=WriteOptions(seed=options.seed)))
     return folder
-
-
-def read_manifest(data_folder: Path) -> dict:
-    """What `caffe-acu data` wrote about the data set in a folder; UserError if there is none."""
-    path = data_folder / "manifest.json"
-    if not path.is_file():
-        raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
-    return json.loads(path.read_text())
 
 
 def data_source(data_folder: Path, manifest: dict) -> DataSource:

@@ -1,0 +1,97 @@
+"""The network in Caffe, with weights that were checked before Caffe, which would abort the process, sees them."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
+from caffe_acu.evaluation.nets import TestNet
+from caffe_acu.experiments.environment import gpu_numbers_end
+from caffe_acu.net_param import blob_shapes, format_prototxt, read_net
+
+
+class Network:
+    """A network in its test phase: images in, scores out, always ``shape`` (N, C, H, W) at a time."""
+
+    def __init__(self, net: TestNet, weights: Path, shape: tuple[int, ...], gpu: int | None = None) -> None:
+        """UserError, which names the layer, if ``weights`` are another network's; and without the GPU ``gpu``."""
+        trained = read_net(weights)
+        caffe = _import_caffe()
+        _choose_processor(caffe, gpu)
+        self._input, self._scores = net.input, net.scores
+        with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8") as file:
+            file.write(format_prototxt(net.to_run(shape)))
+            file.flush()
+            self._net = caffe.Net(file.name, caffe.TEST)
+        wanted = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}
+        _check_weights(wanted, trained, weights)
+        self._net.copy_from(str(weights))
+        made = self._net.blobs[net.scores].data.shape
+        if len(made) < 2 or made[0] != shape[0] or np.prod(made[1:]) != made[1]:
+            raise UserError(
+                f"blob {net.scores!r} has shape {made} for {shape[0]} images of {'x'.join(map(str, shape[1:]))}: one "
+                "score is needed for every image and class; choose a blob with --scores, or check the image size"
+            )
+        self.classes: int = made[1]
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Of ``images`` float32 (n, C, H, W), n not more than N: float32 (n, classes). UserError if they are NaN."""
+        # A last batch that is not full leaves old images behind it: to reshape would be no less work.
+        self._net.blobs[self._input].data[: len(images)] = images
+        self._net.forward()
+        scores = self._net.blobs[self._scores].data[: len(images)].reshape(len(images), -1).copy()
+        if not np.isfinite(scores).all():
+            raise UserError(f"blob {self._scores!r} holds NaN or infinity: the weights are of a run that diverged")
+        return scores
+
+
+def _import_caffe() -> Any:
+    os.environ.setdefault("GLOG_minloglevel", "2")  # a line for every layer otherwise; read when Caffe is loaded
+    import caffe
+
+    return caffe
+
+
+def _choose_processor(caffe: Any, gpu: int | None) -> None:
+    if gpu is None:
+        caffe.set_mode_cpu()
+        return
+    # Asked here, because Caffe would abort. A build for the CPU has no such property.
+    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
+        raise UserError(f"--gpu {gpu}: this build of Caffe has no GPU passes: build it with --cuda, or leave --gpu out")
+    end = gpu_numbers_end()
+    if not 0 <= gpu < end:
+        there = f"its GPUs are 0 to {end - 1}" if end else "it has none that a driver knows"
+        raise UserError(f"--gpu {gpu}: there is no such GPU on this machine: {there}")
+    caffe.set_device(gpu)
+    caffe.set_mode_gpu()
+
+
+def _check_weights(wanted: dict[str, list[tuple[int, ...]]], trained: "caffe_pb2.NetParameter", weights: Path) -> None:
+    """UserError unless ``trained`` has blobs of the ``wanted`` shapes for every layer that has any."""
+    found = {layer.name: blob_shapes(layer) for layer in trained.layer if layer.blobs}
+    advice = "are these the weights of this network?"
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(f"{weights}: has no weights for layer {missing[0]!r}{others}: {advice}")
+    for name, shapes in wanted.items():
+        if len(shapes) != len(found[name]):
+            raise UserError(
+                f"{weights}: layer {name!r} has {len(found[name])} blobs there, {len(shapes)} in the network: {advice}"
+            )
+        for i, (shape, there) in enumerate(zip(shapes, found[name], strict=True)):
+            if not _same(shape, *there):
+                raise UserError(
+                    f"{weights}: blob {i} of layer {name!r} has shape {there[0]} there, {shape} in the network: "
+                    f"{advice}"
+                )
+
+
+def _same(shape: tuple[int, ...], stored: tuple[int, ...], legacy: bool) -> bool:
+    # Blobs of before 2014 always had four axes, with ones in front; Caffe compares them from the end.
+    return stored == shape or (legacy and len(shape) <= 4 and stored == (1,) * (4 - len(shape)) + shape)
