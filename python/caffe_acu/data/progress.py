@@ -10,19 +10,21 @@ _LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {elapsed} so far, {remainin
 _LINE_WITHOUT_TOTAL = "{desc}: {n_fmt}, {rate_fmt}, {elapsed} so far"
 
 
-def progress(description: str, total: int | None, unit: str = " images", scale: bool = False) -> tqdm:
+def progress(description: str, total: int | None, unit: str = " images", scale: bool = False, done: int = 0) -> tqdm:
     """A bar to be used as a context manager; ``update(n)`` advances it.
 
-    ``total`` None: it is not known. ``scale``: show k and M of the unit.
+    ``total`` None: it is not known. ``scale``: show k and M of the unit. ``done``: so much was
+    done before, which says nothing about the rate.
     """
     if sys.stderr.isatty():
-        return tqdm(desc=description, total=total, unit=unit, unit_scale=scale, dynamic_ncols=True)
+        return tqdm(desc=description, total=total, unit=unit, unit_scale=scale, initial=done, dynamic_ncols=True)
     # What is done within the first minute says nothing.
     return tqdm(
         desc=description,
         total=total,
         unit=unit,
         unit_scale=scale,
+        initial=done,
         file=_Lines(),
         delay=_SECONDS_BETWEEN_LINES,
         mininterval=_SECONDS_BETWEEN_LINES,

@@ -25,6 +25,7 @@ from caffe_acu.net_param import write_atomically
 
 # What is lost at most when interrupted: about a second of work.
 _COMMIT_BYTES = 32 << 20
+_REOPEN_BYTES = 2 << 30
 # So many files that cannot be used mean that something else is wrong than the files.
 _MAX_REFUSED = 1000
 
@@ -46,11 +47,40 @@ def build_split(job: Job, run: RunOptions) -> State:
     Files that failed earlier are tried again. Raises UserError if the disk is full or a worker died; what was
     done by then stays for the next call.
     """
-    database = _database(job.folder, job.split)
+    path = _database(job.folder, job.split)
     # Not what it takes but what it may: LMDB reserves addresses, and the file grows as it is written.
     room = (job.options.size**2 * 3 + 2 * 4096) * len(job.files) + (64 << 20)
-    with _explained(database), lmdb.open(str(database), map_size=room, lock=False) as environment:
-        return _Writer(job, run, environment).write()
+    with _explained(path), _Database(path, room) as database:
+        return _Writer(job, run, database).write()
+
+
+class _Database:
+    """An LMDB being written, as a context manager."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        self._path, self._room = path, room
+        self._written = 0
+
+    def __enter__(self) -> "_Database":
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._environment.close()
+
+    def _open(self) -> None:
+        self._environment = lmdb.open(str(self._path), map_size=self._room, lock=False)
+
+    def begin(self, write: bool = False) -> lmdb.Transaction:
+        return self._environment.begin(write=write)
+
+    def wrote(self, size: int) -> None:
+        """After a transaction. What LMDB maps of its file counts as this process's memory; closing lets go of it."""
+        self._written += size
+        if self._written >= _REOPEN_BYTES:
+            self._environment.close()
+            self._open()
+            self._written = 0
 
 
 def seal_split(folder: Path, split: str, mended: bool) -> None:
@@ -90,11 +120,11 @@ def _explained(database: Path) -> Iterator[None]:
 
 
 class _Writer:
-    def __init__(self, job: Job, run: RunOptions, environment: lmdb.Environment) -> None:
+    def __init__(self, job: Job, run: RunOptions, database: _Database) -> None:
         self._job = job
         self._run = run
-        self._environment = environment
-        with environment.begin() as transaction:
+        self._database = database
+        with database.begin() as transaction:
             stored = transaction.get(STATE_KEY)
         self._state = State.load(stored) if stored else State(job.options.size)
         self._table = job.folder / table_name(job.split)
@@ -103,18 +133,18 @@ class _Writer:
         state = self._state
         if state.done == len(self._job.files) and not state.failed:
             return state
+        before = state.done - len(state.failed)
         workers = self._run.workers or available_cores()
         keep = self._run.damaged == "keep"
         arguments = (self._job.files.containers, self._job.options, keep, self._job.with_sums)
         with (
             self._table.open("ab") as table,
-            progress(f"writing {self._job.split}_lmdb", len(self._job.files)) as bar,
+            progress(f"writing {self._job.split}_lmdb", len(self._job.files), done=before) as bar,
             Workers(workers, start_maker, *arguments) as pool,
         ):
             if table.tell() < state.table_bytes:
                 raise UserError(f"{self._table}: shorter than what was written: begin anew with --restart")
             table.truncate(state.table_bytes)
-            bar.update(state.done - len(state.failed))
             waiting: list[Batch] = []
             waiting_bytes = 0
             done = state.done
@@ -125,6 +155,7 @@ class _Writer:
                 bar.update(len(task))
                 if waiting_bytes >= _COMMIT_BYTES:
                     self._commit(waiting, done, table)
+                    self._database.wrote(waiting_bytes)
                     waiting, waiting_bytes = [], 0
                     if self._run.damaged == "refuse" and len(state.failed) >= _MAX_REFUSED:
                         return state
@@ -140,7 +171,7 @@ class _Writer:
 
     def _commit(self, batches: list[Batch], done: int, table: IO[bytes]) -> None:
         state, files = self._state, self._job.files
-        with self._environment.begin(write=True) as transaction:
+        with self._database.begin(write=True) as transaction:
             lines = []
             for batch in batches:
                 for made in batch.made:
