@@ -99,4 +99,8 @@ void CheckDatabase(const LayerParameter& layer) {
   if (empty) LOG(FATAL) << where << "the LMDB \"" << data.source() << "\" has no records. Make it again.";
 }
 
+void SetAccess(const LayerParameter& layer, db::DB* database) {
+  if (layer.data_param().shuffle()) static_cast<db::LMDB*>(database)->ReadAtRandom();
+}
+
 }  // namespace caffe

@@ -62,6 +62,9 @@ void SetShuffleSeed(const SolverParameter& solver, NetParameter* net);
 /// Ends the program with a sentence that names layer and cure if the layer's database cannot be read.
 void CheckDatabase(const LayerParameter& layer);
 
+/// Prepares the database, which is not open yet, for the order in which the layer reads it.
+void SetAccess(const LayerParameter& layer, db::DB* database);
+
 }  // namespace caffe
 
 #endif  // CAFFE_ACU_DATA_SHUFFLED_CURSOR_HPP_

@@ -28,6 +28,7 @@ DEFINE_int32(batch_size, 64, "Records of a batch.");
 DEFINE_int32(prefetch, 4, "Batches that the layer prefetches.");
 DEFINE_int32(crop, 224, "crop_size, with mirror; 0: whole images.");
 DEFINE_int32(records, 10000, "How many to read.");
+DEFINE_double(seconds, 0, "Stop after this time, if more than 0.");
 DEFINE_int32(seed, 1, "Of the order, so that two runs need not read the same records.");
 
 namespace caffe {
@@ -60,8 +61,12 @@ void Time(std::chrono::steady_clock::time_point begin, const NextBatch& next_bat
   const double set_up = Seconds(begin);
   begin = std::chrono::steady_clock::now();
   int records = 0;
-  for (; records < FLAGS_records; records += FLAGS_batch_size) next_batch();
-  const double seconds = Seconds(begin);
+  double seconds = 0;
+  while (records < FLAGS_records && (FLAGS_seconds <= 0 || seconds < FLAGS_seconds)) {
+    next_batch();
+    records += FLAGS_batch_size;
+    seconds = Seconds(begin);
+  }
   std::printf("{\"records\": %d, \"seconds\": %.6g, \"records_per_s\": %.6g, \"set_up_s\": %.6g}\n", records, seconds,
               records / seconds, set_up);
 }
@@ -79,6 +84,7 @@ void TimeRaw() {
   const LayerParameter param = Layer();
   const auto begin = std::chrono::steady_clock::now();
   const shared_ptr<db::DB> lmdb(db::GetDB(DataParameter::LMDB));
+  SetAccess(param, lmdb.get());
   lmdb->Open(FLAGS_source, db::READ);
   const shared_ptr<db::LMDBCursor> in_order(static_cast<db::LMDBCursor*>(lmdb->NewCursor()));
   shared_ptr<ShuffledCursor> shuffled;
