@@ -18,7 +18,7 @@ _RECORDS_OF_A_TRANSACTION = 2000
 
 def write(folder: Path, records: int) -> None:
     """``records`` Datums of 256x256 JPEGs. There are 300 different pictures, but every record has bytes of its own."""
-    jpegs = [_jpeg(np.random.default_rng(seed)) for seed in range(_DISTINCT)]
+    jpegs = [_jpeg(np.random.default_rng(seed)) for seed in range(min(_DISTINCT, records))]
     largest = max(len(jpeg) for jpeg in jpegs)
     size = int(1.05 * records * (largest + 2 * 4096)) + (1 << 20)
     with (
@@ -29,7 +29,7 @@ def write(folder: Path, records: int) -> None:
             end = min(begin + _RECORDS_OF_A_TRANSACTION, records)
             with environment.begin(write=True) as transaction:
                 for i in range(begin, end):
-                    transaction.put(b"%08d" % i, _datum(jpegs[i % _DISTINCT], i), append=True)
+                    transaction.put(b"%08d" % i, _datum(jpegs[i % len(jpegs)], i), append=True)
             bar.update(end - begin)
         environment.sync(True)
 

@@ -31,10 +31,11 @@ class BatchLoader {
   void Load(const std::vector<Record>& records, Blob<Dtype>* data, Blob<Dtype>* labels);
 
  private:
-  /// What one record of the batch needs for itself, so that threads share nothing. Made, and given its shape, before
-  /// they start: in a build for GPUs, allocating a Blob makes handles for each thread that does it.
+  /// What one record of the batch needs for itself, so that threads share nothing. All memory is allocated when it is
+  /// made: in GPU mode it comes from the driver, which the prefetch thread is not to call, and each thread that
+  /// asks for some gets handles of cuBLAS and cuRAND.
   struct Place {
-    explicit Place(const DataTransformer<Dtype>& like) : transformer(like) {}
+    explicit Place(const DataTransformer<Dtype>& like) : transformer(like), image(1, 1, 1, 1) {}
     DataTransformer<Dtype> transformer;
     Blob<Dtype> image;  // its part of the batch
     std::vector<int> shape;

@@ -276,14 +276,16 @@ TEST_F(BatchLoaderTest, SolversShareTheRecords) {
 // Each kind of damage, in a record that is read later than the others.
 class DamagedRecordTest : public BatchLoaderTest {
  protected:
-  void ExpectDamage(const std::string& value, const std::string& message) {
+  void ExpectDamage(const std::string& value, const std::string& message, bool shuffle = false) {
     std::vector<std::string> values;
     for (int i = 0; i < kRecords; ++i) values.push_back(Mixed(i).SerializeAsString());
     values[7] = value;
     boost::filesystem::remove_all(source_);
     Write(values);
-    EXPECT_DEATH(Read(CropParam(4), 2 * kRecords), "Layer 'data': record \"7\" of the LMDB \".*/db\" " + message +
-                                                       ".*\\. `caffe-acu data verify .*` finds");
+    LayerParameter param = ShuffledParam(4);
+    param.mutable_data_param()->set_shuffle(shuffle);
+    EXPECT_DEATH(Read(param, 2 * kRecords), "Layer 'data': record \"7\" of the LMDB \".*/db\" " + message +
+                                                ".*\\. `caffe-acu data verify .*` finds");
   }
   void ExpectDamage(const Datum& datum, const std::string& message) {
     ExpectDamage(datum.SerializeAsString(), message);
@@ -295,6 +297,8 @@ TEST_F(DamagedRecordTest, NoDatum) {
   const std::string whole = Mixed(0).SerializeAsString();
   ExpectDamage(whole.substr(0, whole.size() / 2), "is not a Datum");
   ExpectDamage(Datum(), "is a Datum without an image");
+  const bool shuffle = true;
+  ExpectDamage("", "is a Datum without an image", shuffle);
 }
 
 TEST_F(DamagedRecordTest, NoImage) {
