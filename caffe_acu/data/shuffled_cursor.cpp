@@ -39,29 +39,31 @@ uint32_t RecordSeed(uint64_t seed, uint64_t epoch, uint32_t index) {
 
 ShuffledCursor::ShuffledCursor(shared_ptr<db::Cursor> cursor, const LayerParameter& layer)
     : cursor_(std::move(cursor)), seed_(layer.data_param().shuffle_seed()) {
-  CHECK(dynamic_cast<db::LMDBCursor*>(cursor_.get()))
-      << "Layer '" << layer.name() << "': data_param.shuffle needs backend: LMDB";
-  for (cursor_->SeekToFirst(); cursor_->valid(); cursor_->Next()) keys_.push_back(cursor_->key());
+  auto* const lmdb = dynamic_cast<db::LMDBCursor*>(cursor_.get());
+  CHECK(lmdb) << "Layer '" << layer.name() << "': data_param.shuffle needs backend: LMDB";
+  for (lmdb->SeekToFirst(); lmdb->valid(); lmdb->Next()) {
+    const Record record = lmdb->record();
+    locations_.push_back({record.key.data(), record.value.data(), static_cast<uint32_t>(record.key.size()),
+                          static_cast<uint32_t>(record.value.size())});  // LMDB's limit is 4 GiB
+  }
   StartEpoch(0);
 }
 
 void ShuffledCursor::StartEpoch(uint64_t epoch) {
   epoch_ = epoch;
   index_ = 0;
-  order_ = EpochOrder(seed_, epoch, static_cast<uint32_t>(keys_.size()));
+  order_ = EpochOrder(seed_, epoch, static_cast<uint32_t>(locations_.size()));
 }
 
 void ShuffledCursor::SeekToFirst() { StartEpoch(0); }
 
 void ShuffledCursor::Next() {
-  if (++index_ == keys_.size()) StartEpoch(epoch_ + 1);
+  if (++index_ == locations_.size()) StartEpoch(epoch_ + 1);
 }
 
-std::string ShuffledCursor::key() { return keys_[order_[index_]]; }
-
-std::string ShuffledCursor::value() {
-  static_cast<db::LMDBCursor*>(cursor_.get())->SeekToKey(key());
-  return cursor_->value();
+Record ShuffledCursor::record() const {
+  const Location& at = locations_[order_[index_]];
+  return {{at.key, at.key_size}, {at.value, at.value_size}, RecordSeed(seed_, epoch_, index_)};
 }
 
 void SetShuffleSeed(const SolverParameter& solver, NetParameter* net) {
@@ -95,6 +97,10 @@ void CheckDatabase(const LayerParameter& layer) {
     LOG(FATAL) << where << "\"" << data.source() << "\" cannot be read as an LMDB: " << mdb_strerror(status);
   }
   if (empty) LOG(FATAL) << where << "the LMDB \"" << data.source() << "\" has no records. Make it again.";
+}
+
+void SetAccess(const LayerParameter& layer, db::DB* database) {
+  if (layer.data_param().shuffle()) static_cast<db::LMDB*>(database)->ReadAtRandom();
 }
 
 }  // namespace caffe

@@ -3,10 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "boost/filesystem.hpp"
-#include "caffe/layers/data_layer.hpp"
-#include "caffe/util/io.hpp"
 #include "caffe_acu/data/shuffled_cursor.hpp"
+#include "caffe_acu/tests/data_layer_case.hpp"
 #include "gtest/gtest.h"
 
 namespace caffe {
@@ -38,17 +36,13 @@ TEST(EpochOrderTest, IsUniform) {
 }
 
 // Data layers over an LMDB of 1x3x3 images whose pixels tell record and place.
-class ShuffledDataLayerTest : public ::testing::Test {
+class ShuffledDataLayerTest : public DataLayerCase {
  protected:
   static constexpr int kRecords = 10;
 
   void SetUp() override {
-    Caffe::set_mode(Caffe::CPU);
-    MakeTempDir(&folder_);
-    source_ = folder_ + "/db";
-    shared_ptr<db::DB> db(db::GetDB(DataParameter::LMDB));
-    db->Open(source_, db::NEW);
-    shared_ptr<db::Transaction> transaction(db->NewTransaction());
+    DataLayerCase::SetUp();
+    std::vector<std::string> values;
     for (int i = 0; i < kRecords; ++i) {
       Datum datum;
       datum.set_channels(1);
@@ -56,49 +50,19 @@ class ShuffledDataLayerTest : public ::testing::Test {
       datum.set_width(3);
       datum.set_label(i);
       for (int p = 0; p < 9; ++p) datum.add_float_data(100 * i + p);
-      std::string value;
-      CHECK(datum.SerializeToString(&value));
-      transaction->Put(std::to_string(i), value);
+      values.push_back(datum.SerializeAsString());
     }
-    transaction->Commit();
+    Write(values);
   }
-  void TearDown() override { boost::filesystem::remove_all(folder_); }
 
   LayerParameter Param(int batch_size, uint64_t seed) const {
-    LayerParameter param;
-    param.set_name("data");
-    param.set_phase(TRAIN);
-    DataParameter* data = param.mutable_data_param();
-    data->set_batch_size(batch_size);
-    data->set_source(source_);
-    data->set_backend(DataParameter::LMDB);
-    data->set_shuffle(true);
-    data->set_shuffle_seed(seed);
+    LayerParameter param = DataLayerCase::Param(batch_size);
+    param.mutable_data_param()->set_shuffle(true);
+    param.mutable_data_param()->set_shuffle_seed(seed);
     param.mutable_transform_param()->set_crop_size(2);
     param.mutable_transform_param()->set_mirror(true);
     return param;
   }
-
-  // Reads `count` records; each becomes its label followed by its cropped and mirrored pixels.
-  std::vector<std::vector<float>> Read(const LayerParameter& param, int count) const {
-    Blob<float> images, labels;
-    std::vector<Blob<float>*> bottom, top{&images, &labels};
-    DataLayer<float> layer(param);
-    layer.SetUp(bottom, top);
-    std::vector<std::vector<float>> records;
-    while (static_cast<int>(records.size()) < count) {
-      layer.Forward(bottom, top);
-      for (int i = 0; i < labels.count(); ++i) {
-        std::vector<float> record{labels.cpu_data()[i]};
-        record.insert(record.end(), images.cpu_data() + 4 * i, images.cpu_data() + 4 * (i + 1));
-        records.push_back(record);
-      }
-    }
-    records.resize(count);
-    return records;
-  }
-
-  std::string folder_, source_;
 };
 
 TEST_F(ShuffledDataLayerTest, EveryEpochHoldsEveryRecordInItsOwnOrder) {

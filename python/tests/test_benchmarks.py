@@ -1,6 +1,8 @@
 """That the benchmark starts; what it measures needs the peers, and an idle machine."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,3 +14,16 @@ def test_the_benchmark_lists_what_it_measures():
     ).stdout
     for name in ("plain/192-192-8x8", "29-layer/32-32-32x32", "depthwise-xception/728-14x14", "training", "memory"):
         assert name in listed
+
+
+def test_reading_is_measured_in_every_case(tmp_path):
+    options = ["--folder", tmp_path, "--records", "100", "--batch-size", "8", "--seconds", "0.01", "--rounds", "1"]
+    subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "reading.py", *options, "--prefetch", "1", "--out", tmp_path / "result"],
+        check=True,
+        capture_output=True,
+    )
+    results = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert len(results) == 8  # raw or decoded, in order or shuffled, with 1 or 2 threads
+    assert all(min(result["records_per_s"]) > 0 for result in results)
+    assert "| decoded, crop 224 | shuffled | 2 | 1 |" in (tmp_path / "result.md").read_text()

@@ -1,0 +1,32 @@
+#ifndef CAFFE_ACU_DATA_DECODED_RECORD_HPP_
+#define CAFFE_ACU_DATA_DECODED_RECORD_HPP_
+
+#include <opencv2/core/core.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+/// A record's Datum, and its image where that is encoded.
+struct DecodedRecord {
+  /// Reads a record's value. What is wrong with it goes to `damage`, as the end of a sentence that
+  /// begins with the record; the rest is of use if that stays empty.
+  DecodedRecord(std::string_view value, const TransformationParameter& transform);
+
+  Datum datum;
+  cv::Mat image;           // of an encoded Datum
+  std::vector<int> shape;  // (1, C, H, W), cropped
+  std::string damage;
+
+ private:
+  void Decode(const TransformationParameter& transform);
+  void CheckCounts();
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_ACU_DATA_DECODED_RECORD_HPP_
