@@ -73,10 +73,10 @@ def plan_imagenet(
     val_root, val_files = val.only("validation images", found)
 
     words = read_words(found.others_named(*WORD_FILES, *LABEL_FILES))
+    synsets = sorted({printable(synset) for _, synset in train_files if synset is not None})
     if class_file is not None:
         classes = read_classes(class_file)
     else:
-        synsets = sorted({printable(synset) for _, synset in train_files if synset is not None})
         classes = tuple(f"{synset} {words[synset]}" if synset in words else synset for synset in synsets)
     labels = labels_by_key(classes)
 
@@ -90,15 +90,12 @@ def plan_imagenet(
         wanted = {index: printable(synset) for index, synset in val_files if synset is not None}
         described = "in a folder per class"
     else:
-        # Numbers in a listing count all synsets by name, which need not be the choice or the order of a class file.
-        in_order = class_file is None or list(labels) == sorted({printable(s) for _, s in train_files if s is not None})
-        wanted, described = _labelled(found, val_files, val_labels, classes if in_order else None)
-    if class_file is not None:
-        trained = {label for _, label, _ in train_chosen}
-        for synset, label in labels.items():
-            if label not in trained:
-                raise UserError(f"{found.where}: class '{synset}' of --classes has no training images there")
-    else:
+        # Numbers in a listing count all synsets by name, whatever a class file chooses of them.
+        wanted, described = _labelled(found, val_files, val_labels, synsets)
+    for synset in labels:
+        if synset not in synsets:
+            raise UserError(f"{found.where}: class '{synset}' of --classes has no training images there")
+    if class_file is None:
         for index, synset in wanted.items():
             if synset not in labels:
                 raise UserError(
@@ -143,7 +140,7 @@ def _sort_out(found: Found) -> tuple[_Split, _Split]:
 
 
 def _labelled(
-    found: Found, files: list[tuple[int, bytes | None]], val_labels: Path | None, classes: Sequence[str] | None
+    found: Found, files: list[tuple[int, bytes | None]], val_labels: Path | None, synsets: Sequence[str]
 ) -> tuple[dict[int, str], str]:
     """Picture -> synset, by the listing that is there or was named; and in words where labels are from."""
     candidates = found.others_named(*LABEL_FILES)
@@ -153,11 +150,11 @@ def _labelled(
             "or name a listing with --val-labels"
         )
     listing = val_labels or most_trusted(candidates)
-    synsets = read_val_labels(listing, classes)
+    labels = read_val_labels(listing, synsets)
     wanted = {}
     for index, _ in files:
         stem = found.pictures.names[index].rpartition(b"/")[2].rpartition(b".")[0]
-        if stem not in synsets:
+        if stem not in labels:
             raise UserError(f"{found.pictures.path(index)}: is not in the labels of {listing}: check --val-labels")
-        wanted[index] = synsets[stem]
+        wanted[index] = labels[stem]
     return wanted, f"labelled by {listing.name}"

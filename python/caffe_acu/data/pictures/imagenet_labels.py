@@ -26,13 +26,12 @@ def most_trusted(candidates: Sequence[Path]) -> Path:
     return min(candidates, key=lambda path: LABEL_FILES.index(path.name))
 
 
-def read_val_labels(path: Path, classes: Sequence[str] | None) -> dict[bytes, str]:
+def read_val_labels(path: Path, synsets: Sequence[str]) -> dict[bytes, str]:
     """Image name without its suffix -> synset.
 
     ``path`` may be the development kit (archive, or its ground truth beside meta.mat, which says which synset a
     number is), Kaggle's LOC_val_solution.csv, or lines "name label" with a synset or with the index of the
-    synset in ``classes``, which is None where no such order is known. Raises UserError, which names the file and
-    line, for anything else.
+    synset in ``synsets``. Raises UserError, which names the file and line, for anything else.
     """
     if path.name.endswith(".tar.gz"):
         return _from_kit(path)
@@ -48,7 +47,7 @@ def read_val_labels(path: Path, classes: Sequence[str] | None) -> dict[bytes, st
                 f"{_META} beside it"
             )
         return _from_ground_truth(path, [line[0] for _, line in lines], _synsets_of_meta(str(meta), meta.read_bytes()))
-    return _from_lines(path, lines, classes)
+    return _from_lines(path, lines, synsets)
 
 
 def read_words(candidates: Sequence[Path]) -> dict[str, str]:
@@ -78,11 +77,8 @@ def _stem(name: str) -> bytes:
     return (base.rpartition(".")[0] or base).encode()
 
 
-def _from_lines(
-    path: Path, lines: Iterable[tuple[int, Sequence[str]]], classes: Sequence[str] | None
-) -> dict[bytes, str]:
+def _from_lines(path: Path, lines: Iterable[tuple[int, Sequence[str]]], synsets: Sequence[str]) -> dict[bytes, str]:
     """``lines`` are the numbers and the words of the lines of a file."""
-    synsets = [name.split()[0] for name in classes or ()]
     labels: dict[bytes, str] = {}
     for number, line in lines:
         where = f"{path}: line {number} ({' '.join(line)[:60]})"
@@ -90,11 +86,6 @@ def _from_lines(
             raise UserError(f'{where}: is not "<image> <synset or number>": {_CURE}')
         name, label = line
         if label.isdecimal():
-            if classes is None:
-                raise UserError(
-                    f"{where}: numbers the synsets in an order that is not that of --classes: use a listing that names "
-                    "them"
-                )
             if int(label) >= len(synsets):
                 raise UserError(f"{where}: label {label} is none of 0 to {len(synsets) - 1}: {_CURE}")
             label = synsets[int(label)]
@@ -111,7 +102,7 @@ def _from_kaggle(path: Path, text: str) -> dict[bytes, str]:
         raise UserError(f"{path}: does not begin with ImageId,PredictionString as {_KAGGLE} does: {_CURE}")
     # A prediction is a synset and a box, several times over where there are several objects of it.
     lines = ((rows.line_num, [part for column in row for part in column.split()[:1]]) for row in rows if row)
-    return _from_lines(path, lines, None)
+    return _from_lines(path, lines, ())
 
 
 def _from_ground_truth(path: Path | str, numbers: Sequence[str], synsets: Mapping[int, Any]) -> dict[bytes, str]:
