@@ -128,8 +128,11 @@ def _kit(path: Path) -> dict[str, bytes]:
                 name = member.name.rpartition("/")[2]
                 if name in (_META, _GROUND_TRUTH) and (contents := tar.extractfile(member)) is not None:
                     files[name] = contents.read()
+            while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]  # gzip's checksum is at its end
+                pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error}): download it again") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({reason}): download it again") from error
     for name in (_META, _GROUND_TRUTH):
         if name not in files:
             raise UserError(f"{path}: holds no {name}, so it is not the development kit of tasks 1 and 2: {_CURE}")
