@@ -21,6 +21,9 @@ class Seen(NamedTuple):
     pixels: np.ndarray  # uint8 (H, W, 3), R, G, B
     value: bytes  # the record itself
 
+    def shows(self, picture: str) -> bool:
+        return shows(self.pixels, picture)
+
 
 def contents_of(files: FileList, index: int) -> bytes:
     """The bytes of a file in a plan."""
@@ -68,14 +71,18 @@ def read_pictures(data_set: Path, split: str) -> list[Seen]:
         with environment.begin() as transaction:
             values = list(transaction.cursor())
     assert [key for key, _ in values] == sorted(table)
-    return [Seen(key, table[key], *_decoded(value), value) for key, value in values]
+    datums = [caffe_pb2.Datum.FromString(value) for _, value in values]
+    return [
+        Seen(key, table[key], datum.label, decoded(datum), value)
+        for (key, value), datum in zip(values, datums, strict=True)
+    ]
 
 
-def _decoded(value: bytes) -> tuple[int, np.ndarray]:
-    datum = caffe_pb2.Datum.FromString(value)
+def decoded(datum: "caffe_pb2.Datum") -> np.ndarray:
+    """uint8 (H, W, 3), R, G, B, as OpenCV has it or of raw planes B, G, R."""
     if datum.encoded:
         bgr = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR)
     else:
         shape = datum.channels, datum.height, datum.width
         bgr = np.frombuffer(datum.data, np.uint8).reshape(shape).transpose(1, 2, 0)
-    return datum.label, bgr[:, :, ::-1]
+    return bgr[:, :, ::-1]

@@ -127,7 +127,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _upright(pixels: np.ndarray, contents: bytes, options: RecordOptions) -> np.ndarray:
-    if options.orientation == "ignore" or _EXIF_START not in contents[:65536]:
+    without_exif = contents.startswith(_JPEG_START) and _EXIF_START not in contents[:65536]
+    if options.orientation == "ignore" or without_exif:
         return pixels
     try:
         with Image.open(io.BytesIO(contents), formats=_OTHER_FORMATS) as image:
