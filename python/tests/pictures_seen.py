@@ -66,7 +66,7 @@ def seen(files: FileList, picture_of: Callable[[str], str] = by_stem) -> list[tu
 def read_pictures(data_set: Path, split: str) -> list[Seen]:
     """A split's records in the order of the LMDB's keys, decoded as Caffe decodes them."""
     lines = (data_set / f"{split}_records.tsv").read_bytes().splitlines()
-    table = {key: name.decode() for key, _, _, name in (line.split(b"\t") for line in lines)}
+    table = {key: os.fsdecode(name) for key, _, _, name in (line.split(b"\t") for line in lines)}
     with lmdb.open(str(data_set / f"{split}_lmdb"), readonly=True, lock=False) as environment:
         with environment.begin() as transaction:
             values = list(transaction.cursor())
