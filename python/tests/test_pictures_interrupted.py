@@ -55,6 +55,12 @@ def kill():
 def interrupt():
     os.killpg(0, signal.SIGINT)  # as a terminal does
 
+def interrupt_imports():
+    child, = multiprocessing.active_children()
+    while "numpy" not in open(f"/proc/{child.pid}/maps").read():
+        pass
+    interrupt()
+
 {stop}
 from caffe_acu.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -62,7 +68,7 @@ sys.exit(main(sys.argv[1:]))
 AFTER_A_COMMIT = "stop_after(build._Writer, '_commit', 2, {how})"
 # The table of records is written and the LMDB is not.
 IN_A_COMMIT = "stop_after(state.State, 'dump', 4, {how}, before=True)"
-WHILE_WORKERS_START = "stop_after(workers.Workers, '_submit', 1, {how})"
+WHILE_WORKERS_START = "stop_after(workers.Workers, '_submit', 1, {how}_imports)"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +102,7 @@ def arguments(source: Path, out: Path) -> list[str]:
 def run_and_stop(source: Path, out: Path, stop: str) -> tuple[subprocess.CompletedProcess, list[int]]:
     """The finished process and the workers that it had when it was stopped."""
     command = [sys.executable, "-c", DRIVER.replace("{stop}", stop), *arguments(source, out)]
-    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=60)
     return done, [int(pid) for pid in done.stdout.split()]
 
 

@@ -56,7 +56,7 @@ def verify(folder: Path, workers: int | None = None) -> Report:
         for name, split in manifest["splits"].items():
             wanted = Split(name, folder, split, manifest["lmdb_bytes"][name], len(manifest["classes"]))
             _verify_split(wanted, report, workers or available_cores())
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if not edited:
             raise
         report.findings.append(f"manifest.json: does not describe a data set any more ({error!r})")

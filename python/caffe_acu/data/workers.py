@@ -66,7 +66,7 @@ class Workers:
                 future.cancel()
 
     def _submit(self, function: Callable[[Task], Result], task: Task) -> Future:
-        # This may start a worker, which inherits what is blocked: an interrupt would end it with a traceback.
+        # This may start a worker, which inherits what is blocked for good: an interrupt would end it with a traceback.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._executor.submit(function, task)
@@ -75,7 +75,6 @@ class Workers:
 
 
 def _start_worker(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     start(*arguments)
 
