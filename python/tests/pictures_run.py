@@ -1,6 +1,7 @@
 """Builds small data sets of pictures, and compares them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,19 @@ def contents_of(out: Path) -> dict[str, Any]:
         for split in manifest["splits"]
     }
     return {"files": names, "records": records, "splits": manifest["splits"]}
+
+
+def raising(monkeypatch, owner: object, name: str, calls: int = 1, do: Callable[[], None] | None = None) -> None:
+    """Lets ``owner.name`` do ``do``, else be interrupted, when it is called for the time number ``calls``."""
+    function = getattr(owner, name)
+    left = [calls]
+
+    def wrapped(*arguments, **options):
+        left[0] -= 1
+        if not left[0]:
+            if do is None:
+                raise KeyboardInterrupt
+            do()
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, wrapped)

@@ -9,14 +9,14 @@ import pytest
 
 import picture_sources
 from caffe_acu.data.pictures import build
-from caffe_acu.data.pictures.options import RunOptions
+from caffe_acu.data.pictures import prepare as pictures_prepare
 from caffe_acu.data.pictures.places import plan_places
 from caffe_acu.data.pictures.record_maker import TASK_FILES
 from caffe_acu.data.verify import verify
 from caffe_acu.errors import UserError
 from lmdb_records import read_blob
 from picture_sources import class_tree, encoded, picture, pixels, tar_of, write
-from pictures_run import contents_of, prepare
+from pictures_run import contents_of, prepare, raising
 from pictures_seen import read_pictures
 
 COUNT = 40  # of a class in a split: 80 are more than one task
@@ -109,7 +109,7 @@ def test_damaged_files_are_refused_and_can_be_mended(damaged, whole, wanted, tmp
     mend(damaged, whole)
     prepare(damaged, out)
     assert contents_of(out) == wanted
-    assert not (tmp_path / ".out.partial").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
 
 
 def names_of(out: Path) -> set[str]:
@@ -151,18 +151,34 @@ def test_damaged_files_are_kept_as_far_as_they_go(damaged, tmp_path, everything)
     assert verify(out, 1).findings == []
 
 
-def test_kept_damages_are_not_taken_over_by_a_run_without_them(damaged, tmp_path, monkeypatch):
-    def build_train_only(job: build.Job, run: RunOptions):
-        if job.split != "train":
-            raise KeyboardInterrupt
-        return build.build_split(job, run)
-
+@pytest.mark.parametrize(
+    "step, calls, damaged_first, damaged_then, words",
+    (
+        ("build_split", 2, "keep", "skip", "with --damaged keep kept 2 damaged files"),
+        ("write_manifest", 1, "keep", "skip", "with --damaged keep left out or kept 7 files"),
+        ("write_manifest", 1, "skip", "refuse", "with --damaged skip left out or kept 7 files"),
+    ),
+)
+def test_another_decision_about_damages(
+    damaged, tmp_path, monkeypatch, step, calls, damaged_first, damaged_then, words
+):
+    out = tmp_path / "out"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("caffe_acu.data.pictures.prepare.build_split", build_train_only)
-        prepare(damaged, tmp_path / "out", damaged="keep")
-    with pytest.raises(UserError, match="left 2 damaged pictures there: go on with --damaged keep, or .*--restart"):
-        prepare(damaged, tmp_path / "out", damaged="skip")
-    prepare(damaged, tmp_path / "out", damaged="keep")
+        raising(patch, pictures_prepare, step, calls)
+        prepare(damaged, out, damaged=damaged_first)
+    with pytest.raises(UserError, match=f"{words}: go on with --damaged {damaged_first}, or begin anew"):
+        prepare(damaged, out, damaged=damaged_then)
+    assert prepare(damaged, out, damaged=damaged_first)["damaged"] == damaged_first
+
+
+def test_files_left_out_of_a_plan_stay_left_out(tmp_path, monkeypatch):
+    class_tree(tmp_path / "source", 1, splits=("val",))
+    tar_of(tmp_path / "source" / "train.tar", [(f"{name}/0.jpg", picture(name)) for name in ("bird", "cat", "bird")])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        raising(patch, pictures_prepare, "build_split", 2)
+        prepare(tmp_path / "source", tmp_path / "out", damaged="skip")
+    with pytest.raises(UserError, match="with --damaged skip left out or kept 1 files"):
+        prepare(tmp_path / "source", tmp_path / "out")
 
 
 def test_a_source_that_is_gone_is_not_read_to_its_end(whole, tmp_path, monkeypatch):

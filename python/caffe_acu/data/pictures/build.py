@@ -103,8 +103,8 @@ class _Writer:
         state = self._state
         if state.kept and self._run.damaged != "keep":
             raise UserError(
-                f"{self._job.folder}: an interrupted run with --damaged keep left {len(state.kept):,} damaged pictures "
-                "there: go on with --damaged keep, or begin anew with --restart"
+                f"{self._job.folder}: an interrupted run with --damaged keep kept {len(state.kept):,} damaged files: "
+                "go on with --damaged keep, or begin anew with --restart"
             )
         if state.done == len(self._job.files) and not state.failed:
             return state
