@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import picture_sources
+from caffe_acu.cli.main import main
 from caffe_acu.data.pictures.imagenet import plan_imagenet
 from caffe_acu.data.pictures.plan import Plan
 from caffe_acu.errors import UserError
 from picture_sources import SYNSETS, tar_of, write
-from pictures_seen import seen
+from pictures_seen import read_pictures, seen
 
 PER_CLASS, VAL = 2, 8
 # What the records must be, from nothing but the names in picture_sources.
@@ -157,6 +158,24 @@ def test_a_class_file_chooses_and_orders(source, tmp_path, line):
         (name, wanted[SYNSETS[label]]) for name, label in VALIDATION if SYNSETS[label] in wanted
     ]
     assert found.classes == (f"{CHOSEN[0]} a daisy, of sorts", CHOSEN[1])
+
+
+def test_the_command_line(source, tmp_path, capsys):
+    listing(tmp_path / "mine.txt", by_number)
+    (tmp_path / "classes.txt").write_text("".join(f"{synset} some words\n" for synset in CHOSEN))
+    options = {"source": source, "out": tmp_path / "out", "val-labels": tmp_path / "mine.txt", "workers": 1, "size": 32}
+    options["classes"] = tmp_path / "classes.txt"
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    assert main(["data", "imagenet", *arguments]) == 0
+    assert "train: 4 images of 3x32x32, 2 of each of 2 classes" in capsys.readouterr().out
+    assert (tmp_path / "out" / "classes.txt").read_text() == (tmp_path / "classes.txt").read_text()
+    for split, count in (("train", 4), ("val", 4)):
+        records = read_pictures(tmp_path / "out", split)
+        assert len(records) == count
+        for record in records:
+            stem = Path(record.name).stem
+            assert record.shows(stem)
+            assert record.label == CHOSEN.index(picture_sources.val_names(VAL).get(stem) or stem[:9])
 
 
 def assert_refused(words: str, *sources: Path, **options) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,13 @@ from PIL import Image, ImageOps
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
+from caffe_acu.data.pictures import record_maker
 from caffe_acu.data.pictures.file_list import Place
 from caffe_acu.data.pictures.options import RecordOptions
 from caffe_acu.data.pictures.record_maker import Batch, File, Maker
 from caffe_acu.errors import UserError
 from lmdb_records import read_blob
-from picture_sources import encoded, pixels, write
+from picture_sources import encoded, picture, pixels, shows, tar_of, write
 from pictures_seen import Seen, decoded, read_pictures
 
 SIZE = 32
@@ -233,6 +235,22 @@ def test_a_cmyk_jpeg(batch_of, raw_of):
     contents = encoded(Image.fromarray(np.full((40, 40, 4), inks, np.uint8), "CMYK"))
     assert distance(raw_of(contents), (255 - inks[:3]) * (255 - inks[3]) / 255) < 4
     assert batch_of(contents).remarks == {"CMYK": 1}
+
+
+def test_more_archives_than_may_be_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(record_maker, "_MAX_OPEN_ARCHIVES", 2)
+    names = ["a", "b", "c", "d", "a", "c"]
+    paths = [tar_of(tmp_path / f"{name}.tar", [(name, picture(name))]) for name in names]
+    containers = tuple(map(bytes, paths[:4]))
+    places = [Place("abcd".index(name), 512, len(picture(name))) for name in names]
+    before = len(os.listdir("/proc/self/fd"))
+    maker = Maker(containers, RecordOptions(size=SIZE, encoding="raw"), False, False)
+    batch = maker.make([File(i, b"", place, i) for i, place in enumerate(places)])
+    for name, made in zip(names, batch.made, strict=True):
+        assert shows(decoded(caffe_pb2.Datum.FromString(made.record)), name)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    damaged = Place(0, 512, 10**6)
+    assert maker.make([File(0, b"", damaged, 0)]).failed == [(0, "the archive ends before it")]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import picture_sources
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.cli.main import main
 from caffe_acu.data.pictures.class_folders import plan_class_folders
 from caffe_acu.data.pictures.file_list import FileList
 from caffe_acu.data.pictures.options import PictureOptions
@@ -14,7 +16,7 @@ from caffe_acu.data.pictures.places import plan_places
 from caffe_acu.data.pictures.search import search
 from caffe_acu.errors import UserError
 from picture_sources import PLACES, class_tree, encoded, picture, pixels, tar_of, write
-from pictures_seen import in_class_tree, seen
+from pictures_seen import in_class_tree, read_pictures, seen
 
 # What the records of Places365 must be, from nothing but picture_sources' description of it.
 PLACES_TRAIN = [(f"{name}/{i:08d}.jpg", label) for label, name in enumerate(PLACES) for i in (1, 2)]
@@ -69,6 +71,17 @@ def test_places_lists_what_is_missing(places):
     found = plan_places([places], allow_short=True)
     assert seen(found.train, str) == [entry for entry in PLACES_TRAIN if entry != PLACES_TRAIN[3]]
     assert found.left_out == (("train", PLACES_TRAIN[3][0], "listed in places365_train_standard.txt, but not there"),)
+
+
+def test_places_by_the_command_line(places, tmp_path):
+    arguments = ["--out", str(tmp_path / "out"), "--allow-short", "--workers", "1"]
+    assert main(["data", "places365", "--source", str(places), *arguments]) == 0
+    assert (tmp_path / "out" / "classes.txt").read_text().split() == list(PLACES_CLASSES)
+    records = read_pictures(tmp_path / "out", "val")
+    assert [(record.name, record.label) for record in records] == PLACES_VAL
+    # They have the default size already and are kept.
+    files = [(places / "val_256" / name).read_bytes() for name, _ in PLACES_VAL]
+    assert [caffe_pb2.Datum.FromString(record.value).data for record in records] == files
 
 
 @pytest.mark.parametrize(
@@ -189,6 +202,13 @@ def test_a_random_part_for_testing(tmp_path):
     assert [sum(name.startswith(folder) for name in test) for folder in sizes] == [3, 6]
     assert split(0) == (train, test)
     assert split(1) != (train, test)
+
+
+def test_a_random_part_of_a_single_class_and_of_a_tar(tmp_path):
+    class_tree(tmp_path, 2, ("mine",), ("bird",))
+    assert plan_class_folders([tmp_path / "mine"], test_fraction=0.5).classes == ("bird",)
+    found = plan_class_folders([small_tar(tmp_path / "photos.tar")], test_fraction=0.5)
+    assert (found.classes, len(found.train), len(found.test)) == (("bird", "cat"), 2, 2)
 
 
 @pytest.mark.parametrize(
