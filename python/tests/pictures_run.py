@@ -11,6 +11,7 @@ from caffe_acu.data.pictures.prepare import prepare_pictures
 from pictures_seen import read_pictures
 
 SIZE = 32
+COUNT = 100  # of a class in a split of the fixture `whole`: 200 are four tasks
 
 
 def prepare(source: Path, out: Path, seed: int = 0, encoding: str = "jpeg", **run: Any) -> dict[str, Any]:

@@ -16,10 +16,8 @@ from caffe_acu.data.verify import verify
 from caffe_acu.errors import UserError
 from lmdb_records import read_blob
 from picture_sources import class_tree, encoded, picture, pixels, tar_of, write
-from pictures_run import contents_of, prepare, raising
+from pictures_run import COUNT, contents_of, prepare, raising
 from pictures_seen import read_pictures
-
-COUNT = 40  # of a class in a split: 80 are more than one task
 
 
 def cut(contents: bytes) -> bytes:
@@ -43,21 +41,6 @@ DAMAGES = {
 }
 GONE = "val/bird/002.jpg"
 REASONS = {name: words for name, (_, words, _) in DAMAGES.items()} | {GONE: r"cannot be read (No such file"}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """The source without damages."""
-    folder = tmp_path_factory.mktemp("whole") / "source"
-    class_tree(folder, COUNT)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wanted(whole) -> dict[str, object]:
-    """What a build of the whole source holds."""
-    prepare(whole, whole.parent / "out")
-    return contents_of(whole.parent / "out")
 
 
 @pytest.fixture
@@ -91,7 +74,7 @@ def mend(source: Path, whole: Path) -> None:
 
 def test_damaged_files_are_refused_and_can_be_mended(damaged, whole, wanted, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(UserError, match=r"7 of 160 files cannot be used, all are listed in .*out\.damaged\.tsv: mend"):
+    with pytest.raises(UserError, match=r"7 of 400 files cannot be used, all are listed in .*out\.damaged\.tsv: mend"):
         prepare(damaged, out)
     assert_listed(tmp_path / "out.damaged.tsv", REASONS)
     assert not out.exists()
@@ -99,7 +82,7 @@ def test_damaged_files_are_refused_and_can_be_mended(damaged, whole, wanted, tmp
     mended = {"val/cat/001.jpg", "train/cat/000.jpg"}
     for name in mended:
         shutil.copy(whole / name, damaged / name)
-    with pytest.raises(UserError, match="5 of 160"):
+    with pytest.raises(UserError, match="5 of 400"):
         prepare(damaged, out)
     assert_listed(tmp_path / "out.damaged.tsv", {name: words for name, words in REASONS.items() if name not in mended})
     # What was done is not done again: only what was damaged is read.
@@ -186,7 +169,7 @@ def test_a_source_that_is_gone_is_not_read_to_its_end(whole, tmp_path, monkeypat
     source = shutil.copytree(whole, tmp_path / "source")
     for path in source.rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(UserError, match=f"{2 * TASK_FILES} of 160 files cannot be used"):
+    with pytest.raises(UserError, match=f"{2 * TASK_FILES} of 400 files cannot be used"):
         prepare(source, tmp_path / "out")
     with pytest.raises(UserError, match="no training image could be used"):
         prepare(source, tmp_path / "out", damaged="skip")
@@ -197,7 +180,7 @@ def test_files_without_permission(damaged, tmp_path):
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything")
-    with pytest.raises(UserError, match="8 of 160"):
+    with pytest.raises(UserError, match="8 of 400"):
         prepare(damaged, tmp_path / "out")
     assert "Permission denied" in listed(tmp_path / "out.damaged.tsv")["train/bird/000.jpg"]
 

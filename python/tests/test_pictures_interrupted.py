@@ -18,10 +18,7 @@ from caffe_acu.data import output_folder
 from caffe_acu.data.pictures import build
 from caffe_acu.data.pictures import prepare as pictures_prepare
 from caffe_acu.errors import UserError
-from picture_sources import class_tree
 from pictures_run import SIZE, contents_of, prepare, raising
-
-COUNT = 100  # of a class in a split: 200 are four tasks
 
 # Runs the command line in a process of its own, which commits after every task and stops itself: no timing.
 DRIVER = """
@@ -68,20 +65,6 @@ AFTER_A_COMMIT = "stop_after(build._Writer, '_commit', 2, {how})"
 # The table of records is written and the LMDB is not.
 IN_A_COMMIT = "stop_after(state.State, 'dump', 4, {how}, before=True)"
 WHILE_WORKERS_START = "stop_after(workers.Workers, '_submit', 1, {how}_imports)"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "source"
-    class_tree(folder, COUNT)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wanted(whole) -> dict[str, object]:
-    """What a build without interruptions holds."""
-    prepare(whole, whole.parent / "out")
-    return contents_of(whole.parent / "out")
 
 
 @pytest.fixture
