@@ -171,8 +171,20 @@ def test_a_source_that_is_gone_is_not_read_to_its_end(whole, tmp_path, monkeypat
         path.write_bytes(b"")
     with pytest.raises(UserError, match=f"{2 * TASK_FILES} of 400 files cannot be used"):
         prepare(source, tmp_path / "out")
-    with pytest.raises(UserError, match="no training image could be used"):
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("split", ("train", "val"))
+def test_something_must_be_left_of_each_split(whole, wanted, tmp_path, split):
+    source = shutil.copytree(whole, tmp_path / "source")
+    for path in (source / split).rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=f"{2 * COUNT} of {4 * COUNT} files cannot be used"):
         prepare(source, tmp_path / "out", damaged="skip")
+    assert len(listed(tmp_path / "out.damaged.tsv")) == 2 * COUNT
+    shutil.copytree(whole, source, dirs_exist_ok=True)
+    prepare(source, tmp_path / "out", damaged="skip")
+    assert contents_of(tmp_path / "out") == wanted
 
 
 def test_files_without_permission(damaged, tmp_path):

@@ -50,7 +50,7 @@ def prepare_pictures(
         _require_space(folder, plan, options)
         states = _build(folder, plan, options, run)
         left_out = _left_out(plan, states)
-        if left_out and run.damaged == "refuse":
+        if left_out and not _acceptable(plan, states, run):
             raise _refusal(folder, left_out, plan)
 
         _damaged_list(folder).unlink(missing_ok=True)  # of an earlier run; they were mended
@@ -129,11 +129,19 @@ def _build(folder: Path, plan: Plan, options: PictureOptions, run: RunOptions) -
     for name, files in plan.splits().items():
         job = Job(folder, name, files, options.records, with_sums=name == "train")
         states[name] = build_split(job, run)
-    if run.damaged != "refuse" or not any(state.failed for state in states.values()):
+    if _acceptable(plan, states, run):
         for name, state in states.items():
             write_atomically(_state_file(folder, name), state.dump())
         write_atomically(folder / _ALL_BUILT, run.damaged)
     return states
+
+
+def _acceptable(plan: Plan, states: Mapping[str, State], run: RunOptions) -> bool:
+    """Whether the files that failed may be left out: something must be left of each split."""
+    failed = {name: len(state.failed) for name, state in states.items()}
+    if run.damaged == "refuse":
+        return not any(failed.values()) and not plan.left_out
+    return all(failed[name] < len(files) for name, files in plan.splits().items())
 
 
 def _require_same_damaged(folder: Path, earlier: str, run: RunOptions, left_out: Sequence[Any]) -> None:
@@ -185,8 +193,6 @@ def _counts(left_out: list[LeftOut]) -> dict[str, int]:
 def _write_mean(folder: Path, plan: Plan, state: State) -> None:
     """Of the resized pixels, before JPEG; in the order B, G, R, in which Caffe subtracts them."""
     count = len(plan.train) - len(state.failed)
-    if count == 0:
-        raise UserError(f"{folder}: no training image could be used: see the list of damaged files")
     mean = state.pixel_sum / count
     channel_mean = mean.mean(axis=(0, 1))
     variance = state.square_sum / (count * mean[:, :, 0].size) - channel_mean**2
