@@ -251,9 +251,11 @@ def disk(request, tmp_path):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
         # Who may not mount may become root of a namespace, and run this one test in it.
-        inside = ["unshare", "-rm", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", request.node.nodeid]
-        if os.geteuid() and not subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-            done = subprocess.run(inside, cwd=request.config.rootpath, capture_output=True, text=True)
+        namespace = ["unshare", "-rm"]
+        if os.geteuid() and not subprocess.run([*namespace, "true"], capture_output=True).returncode:
+            test = ["-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inside'}", request.node.nodeid]
+            command = [*namespace, sys.executable, "-m", "pytest", *test]
+            done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout
             pytest.skip("ran in a namespace, and passed")
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
