@@ -243,12 +243,16 @@ def test_a_worker_that_dies(source, wanted, tmp_path, monkeypatch, small_commits
     assert contents_of(tmp_path / "out") == wanted
 
 
+def mount(folder: Path, options: str, check: bool = False) -> subprocess.CompletedProcess:
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=check)
+
+
 @pytest.fixture
 def disk(request, tmp_path):
     """A file system of its own, of a few kilobytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True)
+    mounted = mount(folder, "size=16k")
     if mounted.returncode:
         # Who may not mount may become root of a namespace, and run this one test in it.
         namespace = ["unshare", "-rm"]
@@ -267,7 +271,7 @@ def test_a_full_disk(source, wanted, disk, small_commits):
     out = disk / "out"
     refused = set()
     for kilobytes in (16, 24, 40, 64, 100, 180, 300, 400, 500, 600, 700, 2000, 20_000):
-        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", disk], check=True)
+        mount(disk, f"remount,size={kilobytes}k", check=True)
         try:
             prepare(source, out)
             break
