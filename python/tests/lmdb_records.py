@@ -15,3 +15,9 @@ def read_lmdb(path) -> tuple[np.ndarray, np.ndarray]:
             images.append(np.array(datum.float_data, np.float32).reshape(datum.channels, datum.height, datum.width))
             labels.append(datum.label)
     return np.stack(images), np.array(labels)
+
+
+def read_blob(path) -> np.ndarray:
+    """A BlobProto of four dimensions, e.g. a mean image, as float32."""
+    blob = caffe_pb2.BlobProto.FromString(path.read_bytes())
+    return np.array(blob.data, np.float32).reshape(blob.num, blob.channels, blob.height, blob.width)

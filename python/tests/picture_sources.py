@@ -6,6 +6,8 @@ tell which one it sees.
 
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +23,7 @@ PLACES = ("a/airfield", "a/apartment_building/outdoor", "z/zen_garden")
 
 def pixels(name: str, width: int = 50, height: int = 38) -> np.ndarray:
     """uint8 (height, width, 3), R, G, B."""
-    colour = np.frombuffer(hashlib.sha256(name.encode()).digest()[:3], np.uint8).astype(float) * 0.6 + 50
+    colour = np.frombuffer(hashlib.sha256(os.fsencode(name)).digest()[:3], np.uint8).astype(float) * 0.6 + 50
     x = np.linspace(-40, 40, width)[None, :, None] * [1, 1, -1]
     y = np.linspace(-20, 20, height)[:, None, None] * [1, -1, 1]
     return np.clip(colour + x + y, 0, 255).astype(np.uint8)
@@ -137,3 +139,25 @@ def class_tree(folder: Path, per_class: int, splits=("train", "val"), classes=("
         for name in classes:
             for i in range(per_class):
                 write(folder / split / name / f"{i:03d}.jpg", picture(f"{split}/{name}/{i}"))
+
+
+def devkit_archive(path: Path, count: int) -> Path:
+    devkit(path.parent, count)
+    folder = path.parent / "ILSVRC2012_devkit_t12"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    shutil.rmtree(folder)
+    return path
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    """The largest square in the middle of (H, W, 3)."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def shows(image: np.ndarray, name: str) -> bool:
+    """Whether uint8 (H, W, 3), R, G, B, is the centre of ``pixels(name)``, by its mean colour."""
+    return bool(np.abs(image.mean((0, 1)) - centre(pixels(name)).mean((0, 1))).max() < 3)

@@ -111,7 +111,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: is not there: prepare the data with `caffe-acu data`")
     try:
-        return json.loads(path.read_text())
+        manifest = json.loads(path.read_text())
+        if not isinstance(manifest, dict):
+            raise ValueError("it holds no object")
+        return manifest
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}): prepare the data again") from error
 

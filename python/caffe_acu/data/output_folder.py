@@ -50,6 +50,7 @@ def _publishing(out: Path, overwrite: bool, prepared: Callable[[Path], AbstractC
     partial, old = out.parent / f".{out.name}.partial", out.parent / f".{out.name}.old"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        _require_replaceable(out, overwrite)  # before anything is made
         with prepared(partial):
             # Killed between the two renames below: the earlier data set is whole, but has lost its name.
             if old.exists() and not out.exists():
@@ -58,12 +59,13 @@ def _publishing(out: Path, overwrite: bool, prepared: Callable[[Path], AbstractC
             _require_replaceable(out, overwrite)
             yield partial
             _flush(partial)
-            shutil.rmtree(partial / WORK, ignore_errors=True)
-            (partial / LOCK).unlink()
             if out.exists():
                 out.rename(old)
             partial.rename(out)
             _fsync(out.parent)
+            # Not before: without it the next run could not go on, were this one killed here.
+            shutil.rmtree(out / WORK, ignore_errors=True)
+            (out / LOCK).unlink()
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         if error.errno == errno.ENOSPC:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.datum import decode
 from caffe_acu.data.layout import file_digest, manifest_digest, read_manifest
+from caffe_acu.data.options import require
 from caffe_acu.data.progress import progress
 from caffe_acu.data.records import Record, digest_of, read_table, table_name
 from caffe_acu.data.workers import WorkerDied, Workers, available_cores
@@ -41,17 +42,24 @@ def verify(folder: Path, workers: int | None = None) -> Report:
     records, every record's digest, label and picture, and the counts per class. UserError if there is no
     manifest, or one of before there were digests.
     """
+    require(workers is None or workers > 0, f"--workers is {workers}: it takes 1 or more")
     manifest = read_manifest(folder)
     if "manifest_sha256" not in manifest:
         raise UserError(f"{folder}: was prepared by an earlier version, without digests: prepare it again")
     report = Report()
-    if manifest_digest(manifest) != manifest["manifest_sha256"]:
+    edited = manifest_digest(manifest) != manifest["manifest_sha256"]
+    if edited:
         report.findings.append("manifest.json: is not what was written (its own digest differs)")
-    for name, digest in manifest["sha256"].items():
-        report.findings += _file_findings(folder / name, digest)
-    for name, split in manifest["splits"].items():
-        wanted = Split(name, folder, split, manifest["lmdb_bytes"][name], len(manifest["classes"]))
-        _verify_split(wanted, report, workers or available_cores())
+    try:
+        for name, digest in manifest["sha256"].items():
+            report.findings += _file_findings(folder / name, digest)
+        for name, split in manifest["splits"].items():
+            wanted = Split(name, folder, split, manifest["lmdb_bytes"][name], len(manifest["classes"]))
+            _verify_split(wanted, report, workers or available_cores())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not edited:
+            raise
+        report.findings.append(f"manifest.json: does not describe a data set any more ({error!r})")
     return report
 
 

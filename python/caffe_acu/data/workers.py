@@ -52,7 +52,7 @@ class Workers:
         waiting: deque[tuple[Task, Future]] = deque()
         try:
             for task in tasks:
-                waiting.append((task, self._executor.submit(function, task)))
+                waiting.append((task, self._submit(function, task)))
                 if len(waiting) >= self._count * _TASKS_A_WORKER:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -65,9 +65,16 @@ class Workers:
             for _, future in waiting:
                 future.cancel()
 
+    def _submit(self, function: Callable[[Task], Result], task: Task) -> Future:
+        # This may start a worker, which inherits what is blocked for good: an interrupt would end it with a traceback.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._executor.submit(function, task)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
 
 def _start_worker(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     start(*arguments)
 

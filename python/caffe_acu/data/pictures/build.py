@@ -131,6 +131,11 @@ class _Writer:
 
     def write(self) -> State:
         state = self._state
+        if state.kept and self._run.damaged != "keep":
+            raise UserError(
+                f"{self._job.folder}: an interrupted run with --damaged keep kept {len(state.kept):,} damaged files: "
+                "go on with --damaged keep, or begin anew with --restart"
+            )
         if state.done == len(self._job.files) and not state.failed:
             return state
         before = state.done - len(state.failed)
@@ -145,18 +150,20 @@ class _Writer:
             if table.tell() < state.table_bytes:
                 raise UserError(f"{self._table}: shorter than what was written: begin anew with --restart")
             table.truncate(state.table_bytes)
+            table.seek(state.table_bytes)
             waiting: list[Batch] = []
-            waiting_bytes = 0
+            waiting_bytes = waiting_failed = 0
             done = state.done
             for task, batch in pool.map(make_records, self._tasks()):
                 waiting.append(batch)
-                waiting_bytes += sum(len(made.record) for made in batch.made)
+                waiting_bytes += batch.bytes
+                waiting_failed += len(batch.failed)
                 done = max(done, task[-1].index + 1)
                 bar.update(len(task))
-                if waiting_bytes >= _COMMIT_BYTES:
+                if waiting_bytes >= _COMMIT_BYTES or waiting_failed >= _MAX_REFUSED:
                     self._commit(waiting, done, table)
                     self._database.wrote(waiting_bytes)
-                    waiting, waiting_bytes = [], 0
+                    waiting, waiting_bytes, waiting_failed = [], 0, 0
                     if self._run.damaged == "refuse" and len(state.failed) >= _MAX_REFUSED:
                         return state
             self._commit(waiting, done, table)

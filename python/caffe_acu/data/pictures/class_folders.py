@@ -1,6 +1,5 @@
 """A user's own pictures: ``train/<class>/...`` and ``val/<class>/...``, or ``<class>/...`` to be split."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,9 +34,12 @@ def plan_class_folders(
     found = search(sources)
     if test_fraction is not None:
         return _split_at_random(found, class_file, test_fraction, seed)
-    roots = _split_roots(found.pictures.names)
-    train, test = _pick(roots, _TRAIN), _pick(roots, _TEST)
-    if train is None or test is None:
+    for outermost in (1, 0):  # what the source itself is called counts last: it may be "test" for any reason
+        roots = _split_roots(found.pictures.names, outermost)
+        train, test = _pick(roots, _TRAIN), _pick(roots, _TEST)
+        if train is not None and test is not None:
+            break
+    else:
         raise UserError(
             f"{found.where}: holds no train/<class>/* together with val/<class>/* (or test/<class>/*): check --source, "
             "or have a folder of classes split with --test-fraction"
@@ -57,14 +59,17 @@ def plan_class_folders(
     return plan
 
 
-def _split_roots(names: Sequence[bytes]) -> set[bytes]:
-    """Folders, with a slash at the end, that are called like a split; the outermost of those inside each other."""
+def _split_roots(names: Sequence[bytes], outermost: int) -> set[bytes]:
+    """Folders, with a slash at the end, that are called like a split, from the depth ``outermost`` on.
+
+    Of those inside each other the outer one is meant.
+    """
     roots: set[bytes] = set()
     for folder in {name.rpartition(b"/")[0] for name in names}:
         parts = folder.split(b"/")
         for depth, part in enumerate(parts):
             # The last part is a class's name, even where a class is called like a split.
-            if part in (*_TRAIN, *_TEST) and depth < len(parts) - 1:
+            if part in (*_TRAIN, *_TEST) and outermost <= depth < len(parts) - 1:
                 roots.add(b"/".join(parts[: depth + 1]) + b"/")
                 break
     return roots
@@ -96,7 +101,7 @@ def _by_class(files: Files, root: bytes) -> dict[str, list[int]]:
 
 def _classes(groups: Sequence[dict[str, list[int]]], class_file: Path | None, where: str) -> tuple[str, ...]:
     if class_file is not None:
-        return read_classes(class_file)
+        return read_classes(class_file, lambda name: _folder_of(name, groups[0]))
     if len(groups) == 2:
         for name in sorted(groups[0].keys() ^ groups[1].keys()):
             has, lacks = ("training", "test") if name in groups[0] else ("test", "training")
@@ -107,14 +112,18 @@ def _classes(groups: Sequence[dict[str, list[int]]], class_file: Path | None, wh
     return tuple(sorted(groups[0]))
 
 
+def _folder_of(class_name: str, groups: dict[str, list[int]]) -> str:
+    """A class file may go on after the folder's name, which may have spaces: "n01440764 tench, Tinca tinca"."""
+    return class_name if class_name in groups else key_of(class_name)
+
+
 def _listed(
     split: str, files: Files, groups: dict[str, list[int]], classes: Sequence[str], root: bytes
 ) -> tuple[FileList, list[LeftOut]]:
     chosen: list[int] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        # A class file may go on after the folder's name: "n01440764 tench, Tinca tinca".
-        folder = name if name in groups else key_of(name)
+        folder = _folder_of(name, groups)
         if folder not in groups:
             raise UserError(f"{printable(root)}: class '{folder}' of --classes has no folder of images there")
         chosen += groups[folder]
@@ -124,6 +133,8 @@ def _listed(
 
 
 def _split_at_random(found: Found, class_file: Path | None, fraction: float, seed: int) -> Plan:
+    if not 0 < fraction < 1:
+        raise UserError(f"--test-fraction is {fraction:g}: it takes a number between 0 and 1")
     files = found.pictures
     root = _common_folder(files.names)
     groups = _by_class(files, root)
@@ -149,7 +160,11 @@ def _split_at_random(found: Found, class_file: Path | None, fraction: float, see
 
 
 def _common_folder(names: Sequence[bytes]) -> bytes:
-    """The folder that has the class folders, with a slash at the end."""
-    parents = {name.rpartition(b"/")[0].rpartition(b"/")[0] for name in names}
-    common = os.path.commonpath(parents) if parents else b""
-    return common + b"/" if common else b""
+    """The folder that has the class folders, with a slash at the end; pictures above them do not count."""
+    root = b""
+    while True:
+        below = [name[len(root) :].split(b"/", 2) for name in names if name.startswith(root)]
+        folders = {parts[0] for parts in below if len(parts) > 1}
+        if len(folders) != 1 or all(len(parts) < 3 for parts in below):
+            return root
+        root += folders.pop() + b"/"

@@ -47,8 +47,7 @@ class Files:
 
     def path(self, index: int) -> str:
         """For messages: the archive or folder and the name in it."""
-        container = printable(self.containers[self.container[index]])
-        return f"{container}{': ' if self.offset[index] >= 0 else '/'}{printable(self.names[index])}"
+        return _path(self.containers[self.container[index]], self.names[index], self.offset[index] >= 0)
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,7 @@ class FileList:
 
     def path(self, index: int) -> str:
         """For messages, as :meth:`Files.path`."""
-        container = printable(self.containers[self.container[index]])
-        return f"{container}{': ' if self.offset[index] >= 0 else '/'}{printable(self.name(index))}"
+        return _path(self.containers[self.container[index]], self.name(index), self.offset[index] >= 0)
 
     def take(self, indices: np.ndarray) -> "FileList":
         names = _join([self.name(i) for i in indices])
@@ -145,6 +143,10 @@ class FileList:
                 arrays["names"].tobytes(),
                 *(arrays[key] for key in ("ends", "labels", "container", "offset", "size")),
             )
+
+
+def _path(container: bytes, name: bytes, archived: bool) -> str:
+    return f"{printable(container)}: {printable(name)}" if archived else printable(os.path.join(container, name))
 
 
 def _join(names: Sequence[bytes]) -> tuple[bytes, np.ndarray]:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caffe_acu.data.pictures.file_list import FileList, printable
-from caffe_acu.data.pictures.imagenet_labels import LABEL_FILES, WORD_FILES, read_val_labels, read_words
+from caffe_acu.data.pictures.imagenet_labels import (
+    LABEL_FILES,
+    WORD_FILES,
+    most_trusted,
+    read_val_labels,
+    read_words,
+)
 from caffe_acu.data.pictures.plan import (
     Official,
     Plan,
@@ -21,8 +27,10 @@ from caffe_acu.errors import UserError
 OFFICIAL = Official(classes=1000, train=1_281_167, test=50_000)
 _SYNSET = re.compile(rb"n\d{8}")
 _VAL_NAME = re.compile(rb"ILSVRC2012_val_\d{8}\.\w+")
+_TRAIN_FOLDERS = frozenset({b"train", b"ILSVRC2012_img_train"})
 _VAL_FOLDERS = frozenset({b"val", b"validation", b"ILSVRC2012_img_val"})
-_NOT_OURS = frozenset({b"test", b"ILSVRC2012_img_test", b"ILSVRC2012_img_test_v10102019"})
+_TEST_FOLDERS = frozenset({b"test", b"ILSVRC2012_img_test", b"ILSVRC2012_img_test_v10102019"})
+_SPLIT_FOLDERS = _TRAIN_FOLDERS | _VAL_FOLDERS | _TEST_FOLDERS
 
 
 class _Split:
@@ -65,10 +73,10 @@ def plan_imagenet(
     val_root, val_files = val.only("validation images", found)
 
     words = read_words(found.others_named(*WORD_FILES, *LABEL_FILES))
+    synsets = sorted({printable(synset) for _, synset in train_files if synset is not None})
     if class_file is not None:
         classes = read_classes(class_file)
     else:
-        synsets = sorted({printable(synset) for _, synset in train_files if synset is not None})
         classes = tuple(f"{synset} {words[synset]}" if synset in words else synset for synset in synsets)
     labels = labels_by_key(classes)
 
@@ -82,7 +90,11 @@ def plan_imagenet(
         wanted = {index: printable(synset) for index, synset in val_files if synset is not None}
         described = "in a folder per class"
     else:
-        wanted, described = _labelled(found, val_files, val_labels, classes)
+        # Numbers in a listing count all synsets by name, whatever a class file chooses of them.
+        wanted, described = _labelled(found, val_files, val_labels, synsets)
+    for synset in labels:
+        if synset not in synsets:
+            raise UserError(f"{found.where}: class '{synset}' of --classes has no training images there")
     if class_file is None:
         for index, synset in wanted.items():
             if synset not in labels:
@@ -114,9 +126,11 @@ def _sort_out(found: Found) -> tuple[_Split, _Split]:
     for index, name in enumerate(found.pictures.names):
         folder, _, base = name.rpartition(b"/")
         parts = folder.split(b"/")
-        if not _NOT_OURS.isdisjoint(parts):
+        # The innermost counts: the source itself may be called "test" for any reason.
+        called = next((part for part in reversed(parts) if part in _SPLIT_FOLDERS), None)
+        if called in _TEST_FOLDERS:
             continue
-        is_val = not _VAL_FOLDERS.isdisjoint(parts)
+        is_val = called in _VAL_FOLDERS
         if _SYNSET.fullmatch(parts[-1]):
             root = b"".join(part + b"/" for part in parts[:-1])
             (val if is_val else train).add(root, index, parts[-1])
@@ -126,22 +140,21 @@ def _sort_out(found: Found) -> tuple[_Split, _Split]:
 
 
 def _labelled(
-    found: Found, files: list[tuple[int, bytes | None]], val_labels: Path | None, classes: Sequence[str]
+    found: Found, files: list[tuple[int, bytes | None]], val_labels: Path | None, synsets: Sequence[str]
 ) -> tuple[dict[int, str], str]:
     """Picture -> synset, by the listing that is there or was named; and in words where labels are from."""
-    candidates = [val_labels] if val_labels is not None else found.others_named(*LABEL_FILES)
-    if not candidates:
+    candidates = found.others_named(*LABEL_FILES)
+    if val_labels is None and not candidates:
         raise UserError(
             f"{found.where}: nothing says what the validation images show: put {', '.join(LABEL_FILES)} beside them "
             "or name a listing with --val-labels"
         )
-    synsets = read_val_labels(candidates, classes)
+    listing = val_labels or most_trusted(candidates)
+    labels = read_val_labels(listing, synsets)
     wanted = {}
     for index, _ in files:
         stem = found.pictures.names[index].rpartition(b"/")[2].rpartition(b".")[0]
-        if stem not in synsets:
-            raise UserError(
-                f"{found.pictures.path(index)}: is not in the labels of {candidates[0]}: check --val-labels"
-            )
-        wanted[index] = synsets[stem]
-    return wanted, f"labelled by {candidates[0].name}"
+        if stem not in labels:
+            raise UserError(f"{found.pictures.path(index)}: is not in the labels of {listing}: check --val-labels")
+        wanted[index] = labels[stem]
+    return wanted, f"labelled by {listing.name}"

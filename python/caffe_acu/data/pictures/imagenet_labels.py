@@ -4,7 +4,8 @@ import csv
 import io
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,32 @@ _SYNSET = re.compile(r"n\d{8}")
 _CURE = "check --val-labels"
 
 
-def read_val_labels(candidates: Sequence[Path], classes: Sequence[str]) -> dict[bytes, str]:
-    """Image name without its suffix -> synset, from the most trusted of ``candidates``.
+def most_trusted(candidates: Sequence[Path]) -> Path:
+    return min(candidates, key=lambda path: LABEL_FILES.index(path.name))
 
-    It may be the development kit (archive, or its ground truth beside meta.mat, which says which synset a
+
+def read_val_labels(path: Path, synsets: Sequence[str]) -> dict[bytes, str]:
+    """Image name without its suffix -> synset.
+
+    ``path`` may be the development kit (archive, or its ground truth beside meta.mat, which says which synset a
     number is), Kaggle's LOC_val_solution.csv, or lines "name label" with a synset or with the index of the
-    synset in ``classes``. Raises UserError, which names the file and line, for anything else.
+    synset in ``synsets``. Raises UserError, which names the file and line, for anything else.
     """
-    path = min(candidates, key=lambda path: LABEL_FILES.index(path.name) if path.name in LABEL_FILES else -1)
     if path.name.endswith(".tar.gz"):
         return _from_kit(path)
     text = _read(path)
     if path.name.endswith(".csv"):
         return _from_kaggle(path, text)
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    if lines and all(len(line) == 1 for line in lines):
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if lines and all(len(line) == 1 for _, line in lines):
         meta = path.with_name(_META)
         if not meta.is_file():
             raise UserError(
                 f"{path}: numbers its synsets in an order of its own, which {_META} of the development kit tells: put "
                 f"{_META} beside it"
             )
-        return _from_ground_truth(path, [line[0] for line in lines], _synsets_of_meta(str(meta), meta.read_bytes()))
-    return _from_lines(path, lines, classes)
+        return _from_ground_truth(path, [line[0] for _, line in lines], _synsets_of_meta(str(meta), meta.read_bytes()))
+    return _from_lines(path, lines, synsets)
 
 
 def read_words(candidates: Sequence[Path]) -> dict[str, str]:
@@ -73,10 +77,10 @@ def _stem(name: str) -> bytes:
     return (base.rpartition(".")[0] or base).encode()
 
 
-def _from_lines(path: Path, lines: Sequence[Sequence[str]], classes: Sequence[str]) -> dict[bytes, str]:
-    synsets = [name.split()[0] for name in classes]
-    labels = {}
-    for number, line in enumerate(lines, 1):
+def _from_lines(path: Path, lines: Iterable[tuple[int, Sequence[str]]], synsets: Sequence[str]) -> dict[bytes, str]:
+    """``lines`` are the numbers and the words of the lines of a file."""
+    labels: dict[bytes, str] = {}
+    for number, line in lines:
         where = f"{path}: line {number} ({' '.join(line)[:60]})"
         if len(line) != 2:
             raise UserError(f'{where}: is not "<image> <synset or number>": {_CURE}')
@@ -97,7 +101,7 @@ def _from_kaggle(path: Path, text: str) -> dict[bytes, str]:
     if next(rows, None) != ["ImageId", "PredictionString"]:
         raise UserError(f"{path}: does not begin with ImageId,PredictionString as {_KAGGLE} does: {_CURE}")
     # A prediction is a synset and a box, several times over where there are several objects of it.
-    lines = [(row[0], row[1].split()[0]) for row in rows if len(row) == 2 and row[1].strip()]
+    lines = ((rows.line_num, [part for column in row for part in column.split()[:1]]) for row in rows if row)
     return _from_lines(path, lines, ())
 
 
@@ -124,8 +128,11 @@ def _kit(path: Path) -> dict[str, bytes]:
                 name = member.name.rpartition("/")[2]
                 if name in (_META, _GROUND_TRUTH) and (contents := tar.extractfile(member)) is not None:
                     files[name] = contents.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error}): download it again") from error
+            while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]  # gzip's checksum is at its end
+                pass
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({reason}): download it again") from error
     for name in (_META, _GROUND_TRUTH):
         if name not in files:
             raise UserError(f"{path}: holds no {name}, so it is not the development kit of tasks 1 and 2: {_CURE}")

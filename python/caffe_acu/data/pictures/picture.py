@@ -85,8 +85,8 @@ def decode(contents: bytes, options: RecordOptions, keep_damaged: bool = False) 
 def fit(pixels: np.ndarray, options: RecordOptions) -> np.ndarray:
     """``pixels`` (H, W, 3) made ``options.size`` pixels high and wide, by bilinear interpolation.
 
-    With fit "crop" the largest square in the centre is cut out first: to half a source pixel the same picture
-    as resizing the shorter side and then cutting, and no less bounded where one side is far longer.
+    With fit "crop" the largest square in the centre is cut out first: to half a pixel of ``pixels`` the same
+    picture as resizing the shorter side and then cutting, in bounded memory where one side is far longer.
     """
     height, width = pixels.shape[:2]
     if options.fit == "crop":
@@ -127,7 +127,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _upright(pixels: np.ndarray, contents: bytes, options: RecordOptions) -> np.ndarray:
-    if options.orientation == "ignore" or _EXIF_START not in contents[:65536]:
+    without_exif = contents.startswith(_JPEG_START) and _EXIF_START not in contents[:65536]
+    if options.orientation == "ignore" or without_exif:
         return pixels
     try:
         with Image.open(io.BytesIO(contents), formats=_OTHER_FORMATS) as image:

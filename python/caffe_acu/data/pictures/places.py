@@ -35,13 +35,15 @@ def plan_places(sources: Sequence[Path], allow_short: bool = False) -> Plan:
     found = search(sources)
     train_list, val_list = (_listing(found, name) for name in (_TRAIN_LIST, _VAL_LIST))
     classes = _classes(found, train_list)
-    lists, left_out = [], []
+    lists, left_out, roots = [], [], []
     for split, listing, folders in (("train", train_list, _TRAIN_FOLDERS), ("val", val_list, _VAL_FOLDERS)):
-        files, problems = _match(found, split, listing, folders, len(classes))
+        root = _root(found, folders, split)
+        files, problems = _match(found.pictures, root, split, listing, len(classes))
         lists.append(files)
         left_out += problems
+        roots.append(printable(root))
     ignored = found.ignored + len(found.pictures) - sum(map(len, lists))
-    form = f"{' and '.join(printable(files.containers[0]) for files in lists if files.containers)}, official listings"
+    form = f"{' and '.join(roots)}, official listings"
     plan = Plan(lists[0], lists[1], "val", classes, form, tuple(left_out), ignored)
     require_both_splits(plan, found.where)
     require_complete(plan, OFFICIAL, found.where, allow_short)
@@ -98,11 +100,7 @@ def _classes(found: Found, train: _Listing) -> tuple[str, ...]:
     return tuple(names[label].partition("/")[2] or names[label] for label in range(len(names)))
 
 
-def _match(
-    found: Found, split: str, listing: _Listing, folders: Sequence[bytes], classes: int
-) -> tuple[FileList, list[LeftOut]]:
-    files = found.pictures
-    root = _root(found, files, folders, split)
+def _match(files: Files, root: bytes, split: str, listing: _Listing, classes: int) -> tuple[FileList, list[LeftOut]]:
     places = {name[len(root) :]: index for index, name in enumerate(files.names) if name.startswith(root)}
     chosen, labels, problems = [], [], []
     for name, label in zip(listing.names, listing.labels, strict=True):
@@ -117,9 +115,9 @@ def _match(
     return FileList.of(files, chosen, labels, root), problems + repeated
 
 
-def _root(found: Found, files: Files, folders: Sequence[bytes], split: str) -> bytes:
+def _root(found: Found, folders: Sequence[bytes], split: str) -> bytes:
     roots = set()
-    for name in files.names:
+    for name in found.pictures.names:
         parts = name.split(b"/")
         for folder in folders:
             if folder in parts[:-1]:

@@ -1,6 +1,6 @@
 """Which files make a data set, in which order and with which labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -92,8 +92,13 @@ def without_repeats(
     return kept, kept_labels, left_out
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """The lines of a class file, e.g. "n01440764 tench, Tinca tinca"; the first word is what folders are called.
+def key_of(class_name: str) -> str:
+    """The word by which folders and listings call a class."""
+    return class_name.split()[0]
+
+
+def read_classes(path: Path, key: Callable[[str], str] = key_of) -> tuple[str, ...]:
+    """The lines of a class file, e.g. "n01440764 tench, Tinca tinca"; ``key`` of one is what its folder is called.
 
     Raises UserError if it cannot be read, is empty or has a class twice.
     """
@@ -102,17 +107,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a class file ({error}): check --classes") from error
     classes = tuple(line for line in lines if line)
-    keys = [key_of(name) for name in classes]
+    keys = [key(name) for name in classes]
     repeated = {key for key in keys if keys.count(key) > 1}
     if not classes or repeated:
         what = f"names {sorted(repeated)[0]} twice" if repeated else "is empty"
         raise UserError(f"{path}: {what}: a class file has one class in a line")
     return classes
-
-
-def key_of(class_name: str) -> str:
-    """The word by which folders and listings call a class."""
-    return class_name.split()[0]
 
 
 def labels_by_key(classes: Sequence[str]) -> dict[str, int]:

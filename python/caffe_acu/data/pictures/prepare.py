@@ -1,7 +1,7 @@
 """Photographs from source to LMDB, in a folder that appears whole or not at all."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,10 @@ def prepare_pictures(
         _require_space(folder, plan, options)
         states = _build(folder, plan, options, run)
         left_out = _left_out(plan, states)
-        if left_out and run.damaged == "refuse":
+        if left_out and not _acceptable(plan, states, run):
             raise _refusal(folder, left_out, plan)
 
+        _damaged_list(folder).unlink(missing_ok=True)  # of an earlier run; they were mended
         _write_mean(folder, plan, states["train"])
         (folder / CLASSES).write_text("".join(f"{name}\n" for name in plan.classes), encoding="utf-8")
         if left_out:
@@ -93,7 +94,9 @@ def _kept_plan(folder: Path, make_plan: Callable[[], Plan], options: PictureOpti
         train, test = (FileList.load(_plan_file(folder, name)) for name in ("train", texts["test_name"]))
         left_out = tuple(LeftOut(*entry) for entry in texts["left_out"])
         classes = tuple(texts["classes"])
-        return Plan(train, test, texts["test_name"], classes, texts["form"], left_out, texts["ignored"])
+        plan = Plan(train, test, texts["test_name"], classes, texts["form"], left_out, texts["ignored"])
+        _require_same_damaged(folder, texts["damaged"], run, plan.left_out)
+        return plan
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -104,6 +107,7 @@ def _kept_plan(folder: Path, make_plan: Callable[[], Plan], options: PictureOpti
     for name, files in plan.splits().items():
         files.save(_plan_file(folder, name))
     texts = {key: getattr(plan, key) for key in ("test_name", "classes", "form", "left_out", "ignored")}
+    texts["damaged"] = run.damaged
     write_atomically(path, json.dumps(texts))
     return plan
 
@@ -117,16 +121,36 @@ def _require_space(folder: Path, plan: Plan, options: PictureOptions) -> None:
 
 def _build(folder: Path, plan: Plan, options: PictureOptions, run: RunOptions) -> dict[str, State]:
     if (folder / _ALL_BUILT).exists():  # killed while everything was there and the rest was being written
-        return {name: State.load(_state_file(folder, name).read_bytes()) for name in plan.splits()}
+        states = {name: State.load(_state_file(folder, name).read_bytes()) for name in plan.splits()}
+        left_out = [index for state in states.values() for index in state.failed | state.kept]
+        _require_same_damaged(folder, (folder / _ALL_BUILT).read_text(), run, left_out)
+        return states
     states = {}
     for name, files in plan.splits().items():
         job = Job(folder, name, files, options.records, with_sums=name == "train")
         states[name] = build_split(job, run)
-    if run.damaged != "refuse" or not any(state.failed for state in states.values()):
+    if _acceptable(plan, states, run):
         for name, state in states.items():
             write_atomically(_state_file(folder, name), state.dump())
-        (folder / _ALL_BUILT).touch()
+        write_atomically(folder / _ALL_BUILT, run.damaged)
     return states
+
+
+def _acceptable(plan: Plan, states: Mapping[str, State], run: RunOptions) -> bool:
+    """Whether the files that failed may be left out: something must be left of each split."""
+    failed = {name: len(state.failed) for name, state in states.items()}
+    if run.damaged == "refuse":
+        return not any(failed.values()) and not plan.left_out
+    return all(failed[name] < len(files) for name, files in plan.splits().items())
+
+
+def _require_same_damaged(folder: Path, earlier: str, run: RunOptions, left_out: Sequence[Any]) -> None:
+    """UserError if a decision about damaged files was made that this run would make otherwise."""
+    if left_out and earlier != run.damaged:
+        raise UserError(
+            f"{folder}: an interrupted run with --damaged {earlier} left out or kept {len(left_out):,} files: go on "
+            f"with --damaged {earlier}, or begin anew with --restart"
+        )
 
 
 def _left_out(plan: Plan, states: Mapping[str, State]) -> list[LeftOut]:
@@ -138,8 +162,13 @@ def _left_out(plan: Plan, states: Mapping[str, State]) -> list[LeftOut]:
     return entries
 
 
+def _damaged_list(folder: Path) -> Path:
+    """Beside the data set that ``folder`` is to become."""
+    return folder.with_name(f"{folder.name.removeprefix('.').removesuffix('.partial')}.damaged.tsv")
+
+
 def _refusal(folder: Path, left_out: list[LeftOut], plan: Plan) -> UserError:
-    listing = folder.with_name(f"{folder.name.removeprefix('.').removesuffix('.partial')}.damaged.tsv")
+    listing = _damaged_list(folder)
     _write_left_out(listing, left_out)
     total = sum(len(files) for files in plan.splits().values())
     first = left_out[0]
@@ -164,8 +193,6 @@ def _counts(left_out: list[LeftOut]) -> dict[str, int]:
 def _write_mean(folder: Path, plan: Plan, state: State) -> None:
     """Of the resized pixels, before JPEG; in the order B, G, R, in which Caffe subtracts them."""
     count = len(plan.train) - len(state.failed)
-    if count == 0:
-        raise UserError(f"{folder}: no training image could be used: see the list of damaged files")
     mean = state.pixel_sum / count
     channel_mean = mean.mean(axis=(0, 1))
     variance = state.square_sum / (count * mean[:, :, 0].size) - channel_mean**2

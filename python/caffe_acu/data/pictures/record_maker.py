@@ -46,6 +46,12 @@ class Batch:
     pixel_sum: np.ndarray | None = None  # uint16 (size, size, 3), B, G, R, of all in ``made``
     square_sum: np.ndarray | None = None  # float64 (3,)
 
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory, about."""
+        sums = 0 if self.pixel_sum is None else self.pixel_sum.nbytes
+        return sums + sum(len(made.record) for made in self.made)
+
 
 @dataclass
 class Maker:
@@ -86,7 +92,8 @@ class Maker:
             record = self._raw(pixels, file.label)
         else:
             jpeg = contents
-            if picture.ordinary and pixels.shape == picture.pixels.shape:
+            # The LMDB has room for so many bytes a record; what exceeds them is no picture but its metadata.
+            if picture.ordinary and pixels.shape == picture.pixels.shape and len(contents) <= pixels.size:
                 batch.remarks["of the right size, kept as it is"] += 1
             else:
                 jpeg = encode(pixels, self.options)

@@ -1,7 +1,8 @@
 """Finds all files below a folder, and in plain tar archives as well, without reading any of them.
 
 A tar archive stands for a folder of its name without ``.tar``: in ``ILSVRC2012_img_train.tar`` the file x.JPEG
-of the inner archive n01440764.tar is ``ILSVRC2012_img_train/n01440764/x.JPEG``, as if both were unpacked.
+of the inner archive n01440764.tar is ``ILSVRC2012_img_train/n01440764/x.JPEG``, as if both were unpacked. Where all
+of it lies in a folder of that name already, as in ``val_256.tar``, there is no second one.
 """
 
 import os
@@ -110,16 +111,18 @@ class _Walker:
             )
         damaged = f"{what}: cut short or damaged: download or pack it again"
         end = begin
+        first = len(self._found.pictures)
         try:
             file.seek(begin)
             with tarfile.open(fileobj=file, mode="r:", errorlevel=2) as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]  # it would remember millions of them
-                    name = prefix + os.fsencode(member.name).removeprefix(b"./")
+                    inside = os.fsencode(member.name).removeprefix(b"./")
+                    name = prefix + inside
                     end = member.offset_data + member.size
                     if end > begin + size:
                         raise UserError(damaged)
-                    if any(part.startswith(b".") for part in name.split(b"/")):
+                    if any(part.startswith(b".") for part in inside.split(b"/")):
                         continue
                     if member.islnk() or member.issym():
                         raise UserError(
@@ -134,6 +137,14 @@ class _Walker:
         file.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE) or file.tell() > begin + size:
             raise UserError(damaged)
+        self._unnest(first, prefix)
+
+    def _unnest(self, first: int, prefix: bytes) -> None:
+        """Takes one of two equal folders out of the names from ``first`` on, if all of them have it."""
+        names = self._found.pictures.names
+        nested = prefix + prefix[:-1].rpartition(b"/")[2] + b"/"
+        if all(name.startswith(nested) for name in names[first:]):
+            names[first:] = [prefix + name[len(nested) :] for name in names[first:]]
 
     def _member(self, file: IO[bytes], name: bytes, place: Place, what: str) -> None:
         if name.lower().endswith(PICTURES):
