@@ -103,7 +103,7 @@ def said(text: str, kind: str) -> list[str]:
 
 
 def test_contents(folder):
-    programs = {"caffe", "compute_image_mean", "convert_imageset", "extract_features", "layer_times"}
+    programs = {"caffe", "compute_image_mean", "convert_imageset", "extract_features", "layer_times", "read_times"}
     programs |= {f"upgrade_{kind}" for kind in ("net_proto_binary", "net_proto_text", "solver_proto_text")}
     programs |= TESTS
     assert {path.name for path in (folder / "libexec").iterdir()} == programs
