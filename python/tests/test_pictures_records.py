@@ -41,7 +41,7 @@ def datum_of(batch_of):
     def datum_of(contents: bytes, **options) -> "caffe_pb2.Datum":
         batch = batch_of(contents, **options)
         assert not batch.failed
-        return caffe_pb2.Datum.FromString(batch.made[0].record)
+        return caffe_pb2.Datum.FromString(batch.records)
 
     return datum_of
 
@@ -246,8 +246,9 @@ def test_more_archives_than_may_be_open(tmp_path, monkeypatch):
     before = len(os.listdir("/proc/self/fd"))
     maker = Maker(containers, RecordOptions(size=SIZE, encoding="raw"), False, False)
     batch = maker.make([File(i, b"", place, i) for i, place in enumerate(places)])
+    records = io.BytesIO(batch.records)
     for name, made in zip(names, batch.made, strict=True):
-        assert shows(decoded(caffe_pb2.Datum.FromString(made.record)), name)
+        assert shows(decoded(caffe_pb2.Datum.FromString(records.read(made.size))), name)
     assert len(os.listdir("/proc/self/fd")) <= before + 2
     damaged = Place(0, 512, 10**6)
     assert maker.make([File(0, b"", damaged, 0)]).failed == [(0, "the archive ends before it")]

@@ -144,6 +144,7 @@ def _run(
 ) -> None:
     from caffe_acu.data.layout import summary
     from caffe_acu.data.pictures.prepare import prepare_pictures
+    from caffe_acu.data.workers import keep_memory
 
     options = PictureOptions(
         RecordOptions(
@@ -162,5 +163,6 @@ def _run(
     run = RunOptions(arguments.damaged, arguments.workers, arguments.overwrite, arguments.restart)
     source: dict[str, Any] = {"sources": [str(path.absolute()) for path in arguments.source]}
     source |= {name: str(value) if isinstance(value, Path) else value for name, value in more.items()}
+    keep_memory()
     manifest = prepare_pictures(arguments.out, data_set, source, lambda: plan(options), options, run)
     print("\n".join(summary(manifest, arguments.out)))

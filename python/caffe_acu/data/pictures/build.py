@@ -181,9 +181,11 @@ class _Writer:
         with self._database.begin(write=True) as transaction:
             lines = []
             for batch in batches:
+                rest = memoryview(batch.records)
                 for made in batch.made:
                     key = key_of_index(made.index)
-                    transaction.put(key, made.record)
+                    transaction.put(key, rest[: made.size])
+                    rest = rest[made.size :]
                     record = Record(key, int(files.labels[made.index]), made.digest, files.name(made.index))
                     lines.append(line_of(record))
                     state.mended |= state.failed.pop(made.index, None) is not None

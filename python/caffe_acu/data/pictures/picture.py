@@ -21,6 +21,7 @@ from caffe_acu.data.pictures.options import RecordOptions
 _OTHER_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 _JPEG_START = b"\xff\xd8\xff"
 _EXIF_START = b"Exif\0\0"
+_SCAN = b"\xda"  # the marker of the picture itself
 _ORIENTATION_TAG = 0x0112
 # EXIF's orientations 2 to 8 as (transposed first, flipped up-down, flipped left-right).
 _ORIENTATIONS = {
@@ -43,7 +44,7 @@ class DamagedPicture(Exception):
 class Picture(NamedTuple):
     pixels: np.ndarray  # uint8 (H, W, 3), channels B, G, R
     remarks: tuple[str, ...]  # what was unusual about the file, in a few words each
-    ordinary: bool  # a JPEG as a camera or a data set has it: three channels, upright, whole
+    ordinary: bool  # a whole JPEG of three channels, in full size and as it is stored
 
 
 def decode(contents: bytes, options: RecordOptions, keep_damaged: bool = False) -> Picture:
@@ -78,8 +79,8 @@ def decode(contents: bytes, options: RecordOptions, keep_damaged: bool = False) 
     upright = _upright(pixels, contents, options)
     if upright is not pixels:
         remarks.append("turned")
-    ordinary = colours == "YCbCr" and not remarks and _EXIF_START not in contents[:65536]
-    return Picture(upright, tuple(remarks), ordinary and pixels.shape[:2] == (height, width))
+    ordinary = colours == "YCbCr" and not remarks and pixels.shape[:2] == (height, width)
+    return Picture(upright, tuple(remarks), ordinary)
 
 
 def fit(pixels: np.ndarray, options: RecordOptions) -> np.ndarray:
@@ -126,9 +127,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
 
 
+def has_exif(jpeg: bytes) -> bool:
+    """Whether one of the segments before the picture is EXIF's; a search of the bytes would take far longer."""
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != _SCAN:
+        if jpeg[at + 4 : at + 10] == _EXIF_START:
+            return True
+        # Any number of fill bytes may stand before a marker.
+        at += 1 if jpeg[at + 1 : at + 2] == b"\xff" else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return False
+
+
 def _upright(pixels: np.ndarray, contents: bytes, options: RecordOptions) -> np.ndarray:
-    without_exif = contents.startswith(_JPEG_START) and _EXIF_START not in contents[:65536]
-    if options.orientation == "ignore" or without_exif:
+    if options.orientation == "ignore" or (contents.startswith(_JPEG_START) and not has_exif(contents)):
         return pixels
     try:
         with Image.open(io.BytesIO(contents), formats=_OTHER_FORMATS) as image:

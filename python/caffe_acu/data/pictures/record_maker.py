@@ -11,11 +11,10 @@ import numpy as np
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.pictures.file_list import Place
 from caffe_acu.data.pictures.options import RecordOptions
-from caffe_acu.data.pictures.picture import DamagedPicture, decode, encode, fit
+from caffe_acu.data.pictures.picture import DamagedPicture, decode, encode, fit, has_exif
 from caffe_acu.data.records import digest_of
 
-# Files in a task: few enough that sums of pixels fit into 16 bits, in which they are sent, and sums of their
-# squares are exact in float32; enough that sending them costs little.
+# Files in a task: few enough that sums of pixels fit into 16 bits; enough that sending them costs little.
 TASK_FILES = 64
 _MAX_OPEN_ARCHIVES = 256
 
@@ -31,7 +30,7 @@ class File(NamedTuple):
 
 class Made(NamedTuple):
     index: int
-    record: bytes  # a serialised Datum
+    size: int  # of its record, a serialised Datum
     digest: bytes
 
 
@@ -40,17 +39,18 @@ class Batch:
     """The outcome for a task of at most TASK_FILES files, in their order."""
 
     made: list[Made] = field(default_factory=list)
+    records: bytes = b""  # of all in ``made``, one after the other, which is quicker to send than many
     failed: list[tuple[int, str]] = field(default_factory=list)  # index, reason
     kept: list[tuple[int, str]] = field(default_factory=list)  # damaged, and yet in ``made``
     remarks: Counter[str] = field(default_factory=Counter)
     pixel_sum: np.ndarray | None = None  # uint16 (size, size, 3), B, G, R, of all in ``made``
-    square_sum: np.ndarray | None = None  # float64 (3,)
+    square_sum: np.ndarray = field(default_factory=lambda: np.zeros(3))  # of every channel, if there is pixel_sum
 
     @property
     def bytes(self) -> int:
         """What it takes in memory, about."""
         sums = 0 if self.pixel_sum is None else self.pixel_sum.nbytes
-        return sums + sum(len(made.record) for made in self.made)
+        return sums + len(self.records)
 
 
 @dataclass
@@ -69,19 +69,21 @@ class Maker:
 
     def make(self, files: list[File]) -> Batch:
         batch = Batch()
-        size = self.options.size
-        sums = np.zeros((2, size, size, 3), np.float32)
+        if self.with_sums:
+            batch.pixel_sum = np.zeros((self.options.size, self.options.size, 3), np.uint16)
+        records = []
         for file in files:
             try:
-                self._add(batch, file, sums)
+                record = self._record(batch, file)
             except DamagedPicture as damage:
                 batch.failed.append((file.index, str(damage)))
-        if self.with_sums:
-            batch.pixel_sum = sums[0].astype(np.uint16)
-            batch.square_sum = sums[1].sum(axis=(0, 1), dtype=np.float64)
+            else:
+                records.append(record)
+                batch.made.append(Made(file.index, len(record), digest_of(record)))
+        batch.records = b"".join(records)
         return batch
 
-    def _add(self, batch: Batch, file: File, sums: np.ndarray) -> None:
+    def _record(self, batch: Batch, file: File) -> bytes:
         contents = self._read(file)
         picture = decode(contents, self.options, self.keep_damaged)
         pixels = fit(picture.pixels, self.options)
@@ -93,15 +95,18 @@ class Maker:
         else:
             jpeg = contents
             # The LMDB has room for so many bytes a record; what exceeds them is no picture but its metadata.
-            if picture.ordinary and pixels.shape == picture.pixels.shape and len(contents) <= pixels.size:
+            fits = picture.ordinary and pixels.shape == picture.pixels.shape and len(contents) <= pixels.size
+            if fits and not has_exif(contents):
                 batch.remarks["of the right size, kept as it is"] += 1
             else:
                 jpeg = encode(pixels, self.options)
             record = self._datum(jpeg, file.label, encoded=True)
-        if self.with_sums:
-            cv2.accumulate(pixels, sums[0])
-            cv2.accumulateSquare(pixels, sums[1])
-        batch.made.append(Made(file.index, record, digest_of(record)))
+        if batch.pixel_sum is not None:
+            batch.pixel_sum += pixels
+            mean, deviation = (values.ravel() for values in cv2.meanStdDev(pixels))
+            # A whole number, which rounding gives back.
+            batch.square_sum += np.rint((mean**2 + deviation**2) * pixels[:, :, 0].size)
+        return record
 
     def _raw(self, pixels: np.ndarray, label: int) -> bytes:
         if self.options.channel_order == "rgb":
