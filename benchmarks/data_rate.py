@@ -28,6 +28,7 @@ from report import origin, table
 from tqdm import tqdm
 
 from caffe_acu.data.workers import available_cores
+from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import write_atomically
 
@@ -45,7 +46,18 @@ class Sample(NamedTuple):
 
 
 def main() -> int:
-    options = _options()
+    try:
+        _measure(_options())
+    except (UserError, OSError, subprocess.CalledProcessError) as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("benchmark: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> None:
     environment = describe_environment()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -72,7 +84,6 @@ def main() -> int:
     if options.out:
         write_atomically(options.out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
         write_atomically(options.out.with_suffix(".md"), text)
-    return 0
 
 
 def _options() -> argparse.Namespace:
@@ -89,7 +100,7 @@ def _write_sources(folder: Path, count: int) -> tuple[list[str], int]:
     """Files in a folder per class, for training and three for testing; and their mean size."""
     cv2.setNumThreads(1)
     originals = []
-    for i in range(_DISTINCT):
+    for i in range(min(_DISTINCT, count)):
         path = folder.with_name("pictures") / f"{i}.jpg"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(simplejpeg.encode_jpeg(_picture(i), _SOURCE_QUALITY, "BGR", "420"))
@@ -98,12 +109,12 @@ def _write_sources(folder: Path, count: int) -> tuple[list[str], int]:
     for i in range(count):
         path = folder / "train" / f"class{i % _CLASSES:02d}" / f"{i:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.link(originals[i % _DISTINCT], path)
+        os.link(originals[i % len(originals)], path)
         files.append(str(path))
     for i in range(_CLASSES):
         path = folder / "val" / f"class{i:02d}" / "0.jpg"
         path.parent.mkdir(parents=True)
-        os.link(originals[i], path)
+        os.link(originals[i % len(originals)], path)
     return files, round(statistics.mean(path.stat().st_size for path in originals))
 
 
@@ -148,8 +159,9 @@ def _ours(source: Path, out: Path, workers: int) -> Sample:
     begin = time.perf_counter()
     process = subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.DEVNULL)
     memory = _PeakMemory(process.pid)
-    if process.wait() != 0:
-        raise SystemExit(f"failed: {' '.join(command)}")
+    code = process.wait()
+    if code != 0:
+        raise subprocess.CalledProcessError(code, command)
     return Sample(time.perf_counter() - begin, _cpu_since(before), memory.stop())
 
 

@@ -27,3 +27,11 @@ def test_reading_is_measured_in_every_case(tmp_path):
     assert len(results) == 8  # raw or decoded, in order or shuffled, with 1 or 2 threads
     assert all(min(result["records_per_s"]) > 0 for result in results)
     assert "| decoded, crop 224 | shuffled | 2 | 1 |" in (tmp_path / "result.md").read_text()
+
+
+def test_preparing_photographs_is_measured_against_a_bare_loop(tmp_path):
+    options = ["--images", "40", "--rounds", "1", "--workers", "1", "--folder", tmp_path, "--out", tmp_path / "result"]
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "data_rate.py", *options], check=True, capture_output=True)
+    (result,) = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert result["workers"] == len(result["bare"]) == len(result["ours"]) == 1
+    assert "| workers | ours, images/s | bare, images/s |" in (tmp_path / "result.md").read_text()

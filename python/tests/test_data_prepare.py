@@ -204,3 +204,10 @@ def test_preprocessed_real_images_are_those_the_authors_network_was_fed(shared):
     best = np.sort(correlation, axis=1)
     assert best[:, -1].min() > 0.95
     assert best[:, -2].max() < 0.3
+
+
+def test_only_packages_that_are_there_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "_PACKAGES", ("numpy", "no-such-package"))
+    cifar_sources.binary_batches(tmp_path / "batches", 10)
+    manifest = prepare(tmp_path / "batches", tmp_path / "out", CifarOptions(tolerance=Tolerance(allow_short=True)))
+    assert manifest["versions"]["numpy"] == np.__version__ and "no-such-package" not in manifest["versions"]

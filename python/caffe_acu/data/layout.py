@@ -9,8 +9,9 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def write_manifest(
         "versions": {
             "caffe-acu": __version__,
             "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
+            **_installed(_PACKAGES),
         },
         "lmdb_bytes": {name: (folder / split["lmdb"] / "data.mdb").stat().st_size for name, split in splits.items()},
         "sha256": {path.name: file_digest(path) for path in sorted(folder.iterdir()) if _is_ours(path)},
@@ -88,6 +89,15 @@ def write_manifest(
     manifest["manifest_sha256"] = manifest_digest(manifest)
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def _installed(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are there: not every data set needs all of them."""
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _is_ours(path: Path) -> bool:
