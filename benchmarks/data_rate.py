@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import simplejpeg
+from outcome import exit_code
 from report import origin, table
 from tqdm import tqdm
 
 from caffe_acu.data.workers import available_cores
-from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import write_atomically
 
@@ -46,15 +46,8 @@ class Sample(NamedTuple):
 
 
 def main() -> int:
-    try:
-        _measure(_options())
-    except (UserError, OSError, subprocess.CalledProcessError) as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmark: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    options = _options()
+    return exit_code(lambda: _measure(options), OSError, subprocess.CalledProcessError)
 
 
 def _measure(options: argparse.Namespace) -> None:

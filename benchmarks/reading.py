@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from others import OtherProcesses, note
+from outcome import exit_code
 from reading_lmdb import write
 from tqdm import tqdm
 
 from caffe_acu.caffe_proto import build_folder
 from caffe_acu.data.output_folder import new_folder
-from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment, hardware, without_folders
 from caffe_acu.net_param import write_atomically
 
@@ -35,15 +35,7 @@ _KINDS = {"records alone": ["--raw"], "decoded, crop 224": []}
 
 def main() -> int:
     options = _options()
-    try:
-        _measure(options)
-    except (UserError, OSError, subprocess.CalledProcessError) as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmark: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _measure(options), OSError, subprocess.CalledProcessError)
 
 
 def _options() -> argparse.Namespace:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from others import OtherProcesses, note
+from outcome import exit_code
 from protocol import Refused, Worker, WorkerError
 from report import markdown
 from sections import measure_busy, measure_layer, measure_memory, measure_training
@@ -29,19 +30,14 @@ _ROUNDS, _QUICK_ROUNDS = 7, 3
 
 def main() -> int:
     options = _options()
-    try:
-        if options.list:
-            print("\n".join(_names(options)))
-            return 0
-        result = _measure(options)
-        _write(result, options)
-    except (UserError, WorkerError, Refused) as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmark: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _run(options), WorkerError, Refused)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.list:
+        print("\n".join(_names(options)))
+    else:
+        _write(_measure(options), options)
 
 
 def _options() -> argparse.Namespace:
