@@ -62,7 +62,7 @@ def _register_images(data_sets) -> None:
     _add_common(parser, orientation="apply")
     _add_classes(parser, "<folder> <words>")
     parser.add_argument("--test-fraction", type=float, metavar="F", help="part of each class to test on, e.g. 0.1")
-    parser.set_defaults(run=_run_images)
+    parser.set_defaults(run=_run_images, allow_short=False)
 
 
 def _add_common(parser: argparse.ArgumentParser, orientation: str) -> None:
@@ -114,8 +114,8 @@ def _add_allow_short(parser: argparse.ArgumentParser) -> None:
 def _run_imagenet(arguments: argparse.Namespace) -> None:
     from caffe_acu.data.pictures.imagenet import plan_imagenet
 
-    def plan(options: PictureOptions):
-        return plan_imagenet(arguments.source, arguments.val_labels, arguments.classes, options.allow_short)
+    def plan():
+        return plan_imagenet(arguments.source, arguments.val_labels, arguments.classes, arguments.allow_short)
 
     _run(arguments, "imagenet", plan, {"val_labels": arguments.val_labels, "classes_from": arguments.classes})
 
@@ -123,8 +123,8 @@ def _run_imagenet(arguments: argparse.Namespace) -> None:
 def _run_places(arguments: argparse.Namespace) -> None:
     from caffe_acu.data.pictures.places import plan_places
 
-    def plan(options: PictureOptions):
-        return plan_places(arguments.source, options.allow_short)
+    def plan():
+        return plan_places(arguments.source, arguments.allow_short)
 
     _run(arguments, "places365", plan, {})
 
@@ -132,16 +132,14 @@ def _run_places(arguments: argparse.Namespace) -> None:
 def _run_images(arguments: argparse.Namespace) -> None:
     from caffe_acu.data.pictures.class_folders import plan_class_folders
 
-    def plan(options: PictureOptions):
-        return plan_class_folders(arguments.source, arguments.classes, arguments.test_fraction, options.seed)
+    def plan():
+        return plan_class_folders(arguments.source, arguments.classes, arguments.test_fraction, arguments.seed)
 
     more = {"classes_from": arguments.classes, "test_fraction": arguments.test_fraction}
     _run(arguments, "images", plan, more)
 
 
-def _run(
-    arguments: argparse.Namespace, data_set: str, plan: Callable[[PictureOptions], Any], more: dict[str, Any]
-) -> None:
+def _run(arguments: argparse.Namespace, data_set: str, plan: Callable[[], Any], more: dict[str, Any]) -> None:
     from caffe_acu.data.layout import summary
     from caffe_acu.data.pictures.prepare import prepare_pictures
     from caffe_acu.data.workers import keep_memory
@@ -158,11 +156,11 @@ def _run(
         arguments.seed,
         arguments.limit_train,
         arguments.limit_val,
-        getattr(arguments, "allow_short", False),
+        arguments.allow_short,
     )
     run = RunOptions(arguments.damaged, arguments.workers, arguments.overwrite, arguments.restart)
     source: dict[str, Any] = {"sources": [str(path.absolute()) for path in arguments.source]}
     source |= {name: str(value) if isinstance(value, Path) else value for name, value in more.items()}
     keep_memory()
-    manifest = prepare_pictures(arguments.out, data_set, source, lambda: plan(options), options, run)
+    manifest = prepare_pictures(arguments.out, data_set, source, plan, options, run)
     print("\n".join(summary(manifest, arguments.out)))

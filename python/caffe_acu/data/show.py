@@ -57,14 +57,18 @@ def look_at(folder: Path, split: str = "train", count: int = 48, seed: int = 0) 
     if split not in manifest["splits"]:
         raise UserError(f"{folder}: has no split '{split}': choose one of {', '.join(manifest['splits'])} with --split")
     entry = manifest["splits"][split]
-    table = list(read_table(folder / table_name(split)))
-    order = np.random.default_rng(seed).permutation(len(table))
-    chosen = [table[i] for i in order[: max(count, _STATISTICS_RECORDS)]]
+    order = np.random.default_rng(seed).permutation(entry["images"])[: max(count, _STATISTICS_RECORDS)]
+    wanted = set(order.tolist())
+    # Line by line: a table can have millions.
+    lines = {i: record for i, record in enumerate(read_table(folder / table_name(split))) if i in wanted}
+    if len(lines) < len(order):
+        raise UserError(f"{folder}: a table of records is too short: `caffe-acu data verify {folder}` tells more")
+    chosen = [lines[i] for i in order]
     images, labels = _read(folder / entry["lmdb"], chosen)
     order_of_planes = _channel_order(manifest, entry)
     shown = _pictures(folder, manifest, entry, images[:count])
     return Sheet(
-        f"{folder.absolute().name}: {split}, {len(table):,} records",
+        f"{folder.absolute().name}: {split}, {entry['images']:,} records",
         [_picture(image, order_of_planes) for image in shown],
         [manifest["classes"][label] for label in labels[:count]],
         _channels(images, order_of_planes),
