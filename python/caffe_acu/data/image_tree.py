@@ -21,7 +21,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 _FORMATS = ("JPEG", "PNG")  # Pillow would try all the formats it knows, some of them rarely used and less tested
 _GREY = ("L", "1")
 # What Pillow raises on files that are cut or damaged, as its plugins pass on what they stumble over.
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _decode(paths: list[str], archive: Archive, tolerance: Tolerance) -> tuple[n
             what = f"{archive.path}: {path}"
             try:
                 pixels = _pixels(what, contents)
-            except _DECODING_ERRORS as error:
+            except DECODING_ERRORS as error:
                 if tolerance.skip_damaged:
                     continue
                 # Pillow names the buffer it read from, which says nothing to anyone.

@@ -17,6 +17,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.datum import decode
 from caffe_acu.data.layout import file_digest, manifest_digest, read_manifest
 from caffe_acu.data.options import require
+from caffe_acu.data.pictures.picture import JPEG_START
 from caffe_acu.data.progress import progress
 from caffe_acu.data.records import Record, digest_of, read_table, table_name
 from caffe_acu.data.workers import WorkerDied, Workers, available_cores
@@ -24,7 +25,6 @@ from caffe_acu.errors import UserError
 
 _TASK_RECORDS = 256
 _DATA_FILE = "data.mdb"
-_JPEG_START = b"\xff\xd8\xff"
 
 
 @dataclass
@@ -167,7 +167,7 @@ def _problem(record: Record, value: bytes) -> str | None:
         return "is not what was written (its digest differs)"
     try:
         datum = caffe_pb2.Datum.FromString(value)
-        if datum.encoded and datum.data.startswith(_JPEG_START):
+        if datum.encoded and datum.data.startswith(JPEG_START):
             simplejpeg.decode_jpeg(datum.data)  # OpenCV gives the rest of a truncated file a grey
         pixels = decode(datum)
     except (DecodeError, ValueError) as error:

@@ -29,6 +29,28 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def in_order(
+    submit: Callable[[Task], "Future[Result]"], tasks: Iterable[Task], under_way: int
+) -> Iterator[tuple[Task, Result]]:
+    """Each task with its result, in the order of ``tasks``, at most ``under_way`` of them begun and not yielded.
+
+    What was not begun is dropped when the iterator is closed, or when ``submit`` or a task raises.
+    """
+    waiting: deque[tuple[Task, Future[Result]]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, submit(task)))
+            if len(waiting) >= under_way:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
 class Workers:
     """A context manager of ``count`` processes, each of which ran ``start(*arguments)`` first.
 
@@ -52,21 +74,10 @@ class Workers:
 
         Raises what ``function`` raises, and WorkerDied.
         """
-        waiting: deque[tuple[Task, Future]] = deque()
         try:
-            for task in tasks:
-                waiting.append((task, self._submit(function, task)))
-                if len(waiting) >= self._count * _TASKS_A_WORKER:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+            yield from in_order(lambda task: self._submit(function, task), tasks, self._count * _TASKS_A_WORKER)
         except BrokenProcessPool as error:
             raise WorkerDied from error
-        finally:
-            for _, future in waiting:
-                future.cancel()
 
     def _submit(self, function: Callable[[Task], Result], task: Task) -> Future:
         # This may start a worker, which inherits what is blocked for good: an interrupt would end it with a traceback.

@@ -1,9 +1,8 @@
 """Records of an LMDB, read and decoded ahead of the network."""
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.data.layout import read_manifest
 from caffe_acu.data.output_folder import MANIFEST
+from caffe_acu.data.workers import in_order
 from caffe_acu.errors import UserError
 from caffe_acu.evaluation.views import Viewing
 
@@ -115,20 +115,10 @@ class Records:
         return views.reshape(-1, *viewing.shape), labels
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``map`` on two threads, in order, a few results ahead; what was not begun is dropped when it is closed.
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result, in order, computed on two threads a few items ahead, until it is closed.
 
     How far they get while the network computes depends on pycaffe: upstream's holds the interpreter's lock meanwhile.
     """
-    pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="records") as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        yield from in_order(lambda item: pool.submit(function, item), items, _AHEAD + 1)

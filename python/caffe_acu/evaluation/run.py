@@ -119,10 +119,10 @@ def evaluate(net: Path, weights: Path, options: EvaluateOptions = EvaluateOption
         top = _top(options.top, network.classes)
         begin = time.monotonic()
         all_ranks, all_labels = [], []
-        batches = ahead(lambda part: (part, *records.batch(range(part.start, part.stop), viewing)),
-                        slices(len(records), together))  # fmt: skip
+        parts = slices(len(records), together)
+        batches = ahead(lambda part: records.batch(range(part.start, part.stop), viewing), parts)
         with closing(batches), progress("evaluating", len(records)) as bar:
-            for part, images, labels in batches:
+            for part, (images, labels) in batches:
                 _check_labels(labels, network.classes, records, part)
                 scores = average_views(network.scores(images), viewing.crops, test_net.probabilities)
                 all_ranks.append(ranks(scores, labels))

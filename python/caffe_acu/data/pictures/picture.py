@@ -6,8 +6,6 @@ times as fast as Pillow. What is no ordinary JPEG goes through Pillow.
 """
 
 import io
-import struct
-import zlib
 from typing import NamedTuple
 
 import cv2
@@ -15,11 +13,12 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from caffe_acu.data.image_tree import DECODING_ERRORS
 from caffe_acu.data.pictures.options import RecordOptions
 
 # Pillow would try all the formats it knows, some of them rarely used and less tested.
 _OTHER_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-_JPEG_START = b"\xff\xd8\xff"
+JPEG_START = b"\xff\xd8\xff"
 _EXIF_START = b"Exif\0\0"
 _SCAN = b"\xda"  # the marker of the picture itself
 _ORIENTATION_TAG = 0x0112
@@ -33,8 +32,6 @@ _ORIENTATIONS = {
     7: (True, True, True),
     8: (True, True, False),
 }
-# What Pillow raises on files that are cut or damaged, as its plugins pass on what they stumble over.
-PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 class DamagedPicture(Exception):
@@ -56,7 +53,7 @@ def decode(contents: bytes, options: RecordOptions, keep_damaged: bool = False) 
     """
     if not contents:
         raise DamagedPicture("an empty file")
-    if not contents.startswith(_JPEG_START):
+    if not contents.startswith(JPEG_START):
         return _decode_other(contents, options, "no JPEG inside")
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(contents)
@@ -114,7 +111,7 @@ def _decode_other(contents: bytes, options: RecordOptions, remark: str) -> Pictu
             rgb = _eight_bits(image).convert("RGB")
     except UnidentifiedImageError as error:
         raise DamagedPicture("no picture of a known format") from error
-    except PILLOW_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise DamagedPicture(str(error) or type(error).__name__) from error
     pixels = np.ascontiguousarray(np.asarray(rgb)[:, :, ::-1])
     return Picture(_upright(pixels, contents, options), (remark,), False)
@@ -139,12 +136,12 @@ def has_exif(jpeg: bytes) -> bool:
 
 
 def _upright(pixels: np.ndarray, contents: bytes, options: RecordOptions) -> np.ndarray:
-    if options.orientation == "ignore" or (contents.startswith(_JPEG_START) and not has_exif(contents)):
+    if options.orientation == "ignore" or (contents.startswith(JPEG_START) and not has_exif(contents)):
         return pixels
     try:
         with Image.open(io.BytesIO(contents), formats=_OTHER_FORMATS) as image:
             orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except PILLOW_ERRORS:
+    except DECODING_ERRORS:
         return pixels  # the pixels are whole; what says how they were taken is not
     transposed, up_down, left_right = _ORIENTATIONS.get(orientation, (False, False, False))
     if not (transposed or up_down or left_right):
