@@ -13,6 +13,7 @@ class DataSet:
         name: as in :mod:`caffe_acu.papers.printed`.
         command: makes the LMDBs; run from the root of the repository.
         assumed: what the paper does not print.
+        remark: on how to read them.
     """
 
     name: str
@@ -20,6 +21,7 @@ class DataSet:
     source: DataSource
     command: str
     assumed: tuple[str, ...] = ()
+    remark: str = ""
 
 
 def _lmdbs(folder: str, test: str = "test") -> dict[str, str]:
@@ -67,6 +69,7 @@ _PLACES_SOURCE = DataSource(
     mean_file="data/places365/lmdb/mean.binaryproto",
 )
 _PLACES_COMMAND = "caffe-acu data places365 --source <folder> --out data/places365/lmdb"
+_PLACES_REMARK = "The paper used four GPUs with 32 images each; Caffe reads `batch_size` images for every GPU."
 _PLACES_ASSUMED = "the mean image of the training set is subtracted"
 ALEXNET_PLACES = DataSet(
     "Places365-Standard",
@@ -74,6 +77,7 @@ ALEXNET_PLACES = DataSet(
     _PLACES_SOURCE,
     _PLACES_COMMAND,
     (_PLACES_ASSUMED, "crops have 227x227 pixels, as in Caffe's AlexNet"),
+    _PLACES_REMARK,
 )
 RESNET26_PLACES = DataSet(
     "Places365-Standard",
@@ -81,6 +85,7 @@ RESNET26_PLACES = DataSet(
     replace(_PLACES_SOURCE, crop_size=224),
     _PLACES_COMMAND,
     (_PLACES_ASSUMED, "crops have 224x224 pixels"),
+    _PLACES_REMARK,
 )
 
 # ---- Grouped paper, section 5.1

@@ -71,6 +71,6 @@ def _how(model: Model) -> list[str]:
     ]
     if model.start:
         lines += [f"It starts from: {model.start}", ""]
-    if model.data.source.train_batch == 128 and model.data.name.startswith("Places"):
-        lines += ["The paper used four GPUs: there, `batch_size: 32` for each.", ""]
+    if model.data.remark:
+        lines += [model.data.remark, ""]
     return lines
