@@ -159,8 +159,6 @@ def _to_acu(layer: "caffe_pb2.LayerParameter", positions: PositionOptions) -> No
     _add_params(layer, positions)
     conv.ClearField("engine")  # these two choose between implementations of a convolution
     conv.ClearField("force_nd_im2col")
-    if conv.HasField("pad_h") != conv.HasField("pad_w"):  # 0 to a convolution; an ACU wants both
-        conv.pad_h, conv.pad_w = conv.pad_h, conv.pad_w
     sets = positions.sets or conv.group
     layer.type = GROUPED_ACU if max(conv.group, sets) > 1 else ACU
     layer.ClearField("acu_param")
