@@ -1,0 +1,101 @@
+"""Windows that slide: what a convolution_param says about a bottom, pooling, im2col."""
+
+import math
+from dataclasses import dataclass
+
+from caffe_acu.active_layer import Spatial, label, read_spatial
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.counts.handlers.registry import LayerCount, Shape, axis_of, handles, require_axes, require_positive
+from caffe_acu.errors import UserError
+
+
+@dataclass(frozen=True)
+class Window:
+    """A convolution_param and the bottom it slides over, of shape (*batch, channels, *size)."""
+
+    batch: Shape
+    channels: int
+    size: Shape
+    spatial: Spatial
+    extent: Shape  # of the dilated kernel
+
+
+def read_window(layer: "caffe_pb2.LayerParameter", bottom: Shape) -> Window:
+    axis = axis_of(layer, bottom, layer.convolution_param.axis)
+    size = bottom[axis + 1 :]
+    spatial = read_spatial(layer, len(size))
+    if 0 in spatial.kernel:
+        raise UserError(f"{label(layer)}: convolution_param.kernel_size is missing")
+    require_positive(layer, stride=min(spatial.stride, default=1), dilation=min(spatial.dilation, default=1))
+    extent = tuple(d * (k - 1) + 1 for d, k in zip(spatial.dilation, spatial.kernel, strict=True))
+    return Window(bottom[:axis], bottom[axis], size, spatial, extent)
+
+
+def convolved(layer: "caffe_pb2.LayerParameter", size: Shape, extent: Shape, stride: Shape, pad: Shape) -> Shape:
+    """Spatial size of a convolution's output; UserError if it is empty."""
+    sizes = tuple((n + 2 * p - e) // s + 1 for n, p, e, s in zip(size, pad, extent, stride, strict=True))
+    if min(sizes, default=1) < 1:
+        raise UserError(f"{label(layer)}: its bottom, {'x'.join(map(str, size))}, is smaller than its kernel")
+    return sizes
+
+
+@handles("Im2col")
+def _im2col(layer, bottoms: list[Shape]) -> LayerCount:
+    window = read_window(layer, bottoms[0])
+    size = convolved(layer, window.size, window.extent, window.spatial.stride, window.spatial.pad)
+    return LayerCount([(*window.batch, window.channels * math.prod(window.spatial.kernel), *size)])
+
+
+@handles("Pooling")
+def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
+    param = layer.pooling_param
+    require_axes(layer, bottoms[0], 4, 4)
+    count, channels, height, width = bottoms[0]
+    if param.global_pooling:
+        top = (count, channels, 1, 1)
+    else:
+        down = param.round_mode == caffe_pb2.PoolingParameter.FLOOR
+        sizes = []
+        for size, axis in ((height, "h"), (width, "w")):
+            kernel, stride, pad = (
+                getattr(param, f"{name}_{axis}") or getattr(param, spelling)
+                for name, spelling in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
+            )
+            sizes.append(_pooled(layer, size, kernel, stride, pad, down))
+        top = (count, channels, *sizes)
+    return LayerCount([top, top])  # the second: where the largest values stood
+
+
+@handles("SPP")
+def _spatial_pyramid(layer, bottoms: list[Shape]) -> LayerCount:
+    levels = layer.spp_param.pyramid_height
+    require_axes(layer, bottoms[0], 4, 4)
+    require_positive(layer, pyramid_height=levels)
+    count, channels, *size = bottoms[0]
+    bins = []
+    for level in range(levels):
+        # Windows side by side, padded evenly where they are more than the image.
+        parts = 2**level
+        kernels = [-(-n // parts) for n in size]
+        pads = [(kernel * parts - n + 1) // 2 for n, kernel in zip(size, kernels, strict=True)]
+        bins.append(
+            [_pooled(layer, n, kernel, kernel, pad) for n, kernel, pad in zip(size, kernels, pads, strict=True)]
+        )
+    if levels == 1:
+        return LayerCount([(count, channels, *bins[0])])
+    return LayerCount([(count, channels * sum(map(math.prod, bins)))])
+
+
+def _pooled(layer, size: int, kernel: int, stride: int, pad: int, down: bool = False) -> int:
+    """Caffe rounds up, unless told otherwise, and drops a window that would start in the padding."""
+    if kernel < 1 or stride < 1:
+        raise UserError(f"{label(layer)}: kernel and stride must be at least 1, not {kernel} and {stride}")
+    if pad >= kernel:
+        raise UserError(f"{label(layer)}: padding {pad} is not less than the kernel, {kernel}")
+    room = size + 2 * pad - kernel
+    pooled = (room // stride if down else -(-room // stride)) + 1
+    if pad and (pooled - 1) * stride >= size + pad:
+        pooled -= 1
+    if pooled < 1:
+        raise UserError(f"{label(layer)}: its bottom, {size} wide or high, is smaller than its kernel, {kernel}")
+    return pooled
