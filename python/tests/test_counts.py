@@ -91,6 +91,9 @@ def test_pooling_rounds_up_as_caffe_does():
     assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }")).rows[1].top == (1, 6, 6, 5)
     # A last window that would start in the padding is dropped.
     assert count(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 pad: 1 }")).rows[1].top == (1, 6, 6, 5)
+    # So it is along the other axis, where nothing is padded.
+    unlike = "pooling_param { kernel_size: 2 stride_h: 4 stride_w: 1 pad_h: 0 pad_w: 1 }"
+    assert count(layer("Pooling", unlike)).rows[1].top == (1, 6, 3, 10)
     # A window may be larger than its bottom, as long as rounding up leaves one.
     assert count(layer("Pooling", "pooling_param { kernel_size: 12 stride: 4 }")).rows[1].top == (1, 6, 1, 1)
     assert count(layer("Pooling", "pooling_param { global_pooling: true }")).rows[1].top == (1, 6, 1, 1)

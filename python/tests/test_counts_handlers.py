@@ -15,7 +15,7 @@ from caffe_acu.counts.handlers import HANDLERS, INPUTS
 from caffe_acu.errors import UserError
 from layer_settings import SETTINGS, Setting, dims
 
-SETTINGS_OF_A_TYPE = 25
+SETTINGS_OF_A_TYPE = 60
 NOT_COUNTED = {"Python"}  # the prototxt does not say what such a layer does
 NEED_FILES = {"Data", "HDF5Data", "HDF5Output", "ImageData", "WindowData"}  # tested in test_counts_inputs.py
 

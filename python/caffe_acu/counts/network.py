@@ -126,7 +126,9 @@ def count_network(
             continue
         missing = [bottom for bottom in layer.bottom if bottom not in shapes]
         if missing:
-            raise UserError(f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r}")
+            raise UserError(
+                f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r} in the test phase"
+            )
         bottoms = [shapes[bottom] for bottom in layer.bottom]
         tops: list[Shape | None] = [None] * len(layer.top)
         if layer.type in INPUTS:

@@ -17,7 +17,7 @@ def _concat(layer, bottoms: list[Shape]) -> LayerCount:
     param = layer.concat_param
     axis = axis_of(layer, bottoms[0], param.concat_dim if param.HasField("concat_dim") else param.axis)
     before, after = bottoms[0][:axis], bottoms[0][axis + 1 :]
-    if any((bottom[:axis], bottom[axis + 1 :]) != (before, after) for bottom in bottoms):
+    if len({(len(bottom), bottom[:axis] + bottom[axis + 1 :]) for bottom in bottoms}) != 1:
         raise UserError(f"{label(layer)}: bottoms of shapes {bottoms} differ in more than axis {axis}")
     return LayerCount([(*before, sum(bottom[axis] for bottom in bottoms), *after)])
 

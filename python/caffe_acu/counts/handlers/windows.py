@@ -54,15 +54,12 @@ def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
     if param.global_pooling:
         top = (count, channels, 1, 1)
     else:
+        kernel, stride, pad = (
+            [getattr(param, f"{name}_{axis}") or getattr(param, both) for axis in "hw"]
+            for name, both in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
+        )
         down = param.round_mode == caffe_pb2.PoolingParameter.FLOOR
-        sizes = []
-        for size, axis in ((height, "h"), (width, "w")):
-            kernel, stride, pad = (
-                getattr(param, f"{name}_{axis}") or getattr(param, spelling)
-                for name, spelling in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
-            )
-            sizes.append(_pooled(layer, size, kernel, stride, pad, down))
-        top = (count, channels, *sizes)
+        top = (count, channels, *_pooled(layer, (height, width), kernel, stride, pad, down))
     return LayerCount([top, top])  # the second: where the largest values stood
 
 
@@ -72,30 +69,31 @@ def _spatial_pyramid(layer, bottoms: list[Shape]) -> LayerCount:
     require_axes(layer, bottoms[0], 4, 4)
     require_positive(layer, pyramid_height=levels)
     count, channels, *size = bottoms[0]
-    bins = []
+    bins: list[Shape] = []
     for level in range(levels):
         # Windows side by side, padded evenly where they are more than the image.
         parts = 2**level
         kernels = [-(-n // parts) for n in size]
         pads = [(kernel * parts - n + 1) // 2 for n, kernel in zip(size, kernels, strict=True)]
-        bins.append(
-            [_pooled(layer, n, kernel, kernel, pad) for n, kernel, pad in zip(size, kernels, pads, strict=True)]
-        )
+        bins.append(_pooled(layer, size, kernels, kernels, pads))
     if levels == 1:
         return LayerCount([(count, channels, *bins[0])])
     return LayerCount([(count, channels * sum(map(math.prod, bins)))])
 
 
-def _pooled(layer, size: int, kernel: int, stride: int, pad: int, down: bool = False) -> int:
-    """Caffe rounds up, unless told otherwise, and drops a window that would start in the padding."""
-    if kernel < 1 or stride < 1:
-        raise UserError(f"{label(layer)}: kernel and stride must be at least 1, not {kernel} and {stride}")
-    if pad >= kernel:
-        raise UserError(f"{label(layer)}: padding {pad} is not less than the kernel, {kernel}")
-    room = size + 2 * pad - kernel
-    pooled = (room // stride if down else -(-room // stride)) + 1
-    if pad and (pooled - 1) * stride >= size + pad:
-        pooled -= 1
-    if pooled < 1:
-        raise UserError(f"{label(layer)}: its bottom, {size} wide or high, is smaller than its kernel, {kernel}")
-    return pooled
+def _pooled(layer, size: Shape, kernel: list[int], stride: list[int], pad: list[int], down: bool = False) -> Shape:
+    """Caffe rounds up, unless told otherwise; of a padded image it drops a window that would start in the padding."""
+    pooled = []
+    for n, k, s, p in zip(size, kernel, stride, pad, strict=True):
+        if k < 1 or s < 1:
+            raise UserError(f"{label(layer)}: kernel and stride must be at least 1, not {k} and {s}")
+        if p >= k:
+            raise UserError(f"{label(layer)}: padding {p} is not less than the kernel, {k}")
+        room = n + 2 * p - k
+        windows = (room // s if down else -(-room // s)) + 1
+        if any(pad) and (windows - 1) * s >= n + p:  # also along an axis without padding
+            windows -= 1
+        if windows < 1:
+            raise UserError(f"{label(layer)}: its bottom, {'x'.join(map(str, size))}, is smaller than its kernel")
+        pooled.append(windows)
+    return tuple(pooled)
