@@ -22,7 +22,8 @@ def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     Image.fromarray(np.zeros((*IMAGE[1:], 3), np.uint8)).save(folder / "image.png")
     (folder / "images.txt").write_text(f"{folder}/image.png 0\n")
-    (folder / "windows.txt").write_text(f"# 0\n{folder}/image.png\n3\n12\n10\n1\n1 1.0 0 0 5 5\n")
+    windows = "2\n1 1.0 0 0 5 5\n0 0.0 2 2 7 7\n"  # of the foreground and of the background
+    (folder / "windows.txt").write_text(f"# 0\n{folder}/image.png\n3\n12\n10\n{windows}")
     datum = caffe_pb2.Datum(channels=3, height=12, width=10, data=bytes(360), label=0)
     with lmdb.open(str(folder / "lmdb")) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"0", datum.SerializeToString())

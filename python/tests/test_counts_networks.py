@@ -12,7 +12,7 @@ INPUT = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { di
 
 
 def network(*layers: str, first: str = INPUT) -> "caffe_pb2.NetParameter":
-    return text_format.Parse(first + "".join(layers), caffe_pb2.NetParameter())
+    return text_format.Parse(" ".join([first, *layers]), caffe_pb2.NetParameter())
 
 
 def layer(name: str, type_: str, bottom: str, text: str = "", top: str | None = None) -> str:
