@@ -121,7 +121,9 @@ def test_halves_are_rounded_up(name, decimals):
                 assert len(short[:-1].partition(".")[2]) == decimals
 
 
-def test_the_unit_may_be_given():
+def test_units():
+    assert PAPERS.abbreviate(10**9) == "1.00G"
+    assert PAPERS.abbreviate(10**9 - 10**7) == "990.00M"
     assert PAPERS.abbreviate(1_582_670_000, 0, "M") == "1583M"
     assert PAPERS.abbreviate(201_000_000, 1, "G") == "0.2G"
     assert PAPERS.abbreviate(0) == "0.00M"

@@ -161,6 +161,12 @@ def test_interpolated_values_of_active_convolutions(type_, text, synapses, sampl
     assert count.interpolated == 2 * 6 * samples * math.prod(count.tops[0][2:])
 
 
+def test_a_bottom_without_the_axis_is_not_joined():
+    layer = caffe_pb2.LayerParameter(name="layer", type="Concat", top=["joined"])
+    with pytest.raises(UserError, match="differ in more than axis 1"):
+        HANDLERS["Concat"](layer, [(2, 5), (2,)])
+
+
 @pytest.mark.parametrize("type_", sorted(HANDLERS))
 def test_nonsense_ends_in_one_line(type_):
     """Whatever the bottoms and settings, a handler counts or says in one line what is wrong."""

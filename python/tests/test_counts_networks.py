@@ -68,6 +68,11 @@ def test_the_batch_does_not_matter():
     assert counts[0].multiply_adds == 6 * 6 * 99 + 6 * 11 * 9 * 3 + (5 * 6 * 9 + 3 * 8 * 6) * 9 * 7
 
 
+def test_a_learned_blob_before_the_input_is_no_batch():
+    learned = layer("p", "Parameter", "", "parameter_param { shape { dim: 2 } }")
+    assert count_network(network(convolution("a", "data"), first=learned + INPUT)).multiply_adds == 36 * 99
+
+
 def test_a_batch_that_is_cut_joined_or_reshaped():
     """Each image passes the second layer twice: once as it is, once in a pair with another."""
     net = network(
@@ -183,6 +188,8 @@ def test_an_unknown_layer_may_bring_the_images():
     count = count_network(net, (6, 11, 9))
     assert count.multiply_adds == 36 * 99
     assert count.uncounted == [Uncounted("mine", "Python")]
+    with pytest.raises(UserError, match="give --input C H W"):
+        count_network(net, same_shape=("Python",))
 
 
 def test_a_shape_that_stands_in_a_file():

@@ -69,16 +69,14 @@ def _spatial_pyramid(layer, bottoms: list[Shape]) -> LayerCount:
     require_axes(layer, bottoms[0], 4, 4)
     require_positive(layer, pyramid_height=levels)
     count, channels, *size = bottoms[0]
-    bins: list[Shape] = []
     for level in range(levels):
-        # Windows side by side, padded evenly where they are more than the image.
-        parts = 2**level
-        kernels = [-(-n // parts) for n in size]
-        pads = [(kernel * parts - n + 1) // 2 for n, kernel in zip(size, kernels, strict=True)]
-        bins.append(_pooled(layer, size, kernels, kernels, pads))
-    if levels == 1:
-        return LayerCount([(count, channels, *bins[0])])
-    return LayerCount([(count, channels * sum(map(math.prod, bins)))])
+        # Windows side by side, the image padded evenly where they are more than it.
+        kernels = [-(-n // 2**level) for n in size]
+        pads = [(kernel * 2**level - n + 1) // 2 for n, kernel in zip(size, kernels, strict=True)]
+        if any(pad >= kernel for pad, kernel in zip(pads, kernels, strict=True)):
+            raise UserError(f"{label(layer)}: its bottom of shape {bottoms[0]} is too small for {levels} levels")
+    top = (count, channels * sum(4**level for level in range(levels)))
+    return LayerCount([top if levels > 1 else (*top, 1, 1)])
 
 
 def _pooled(layer, size: Shape, kernel: list[int], stride: list[int], pad: list[int], down: bool = False) -> Shape:
