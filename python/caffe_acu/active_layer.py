@@ -146,6 +146,13 @@ def _read_acu(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
         extent = _pair(lambda axis: spatial.dilation[axis] * (kernel[axis] - 1) + 1)
         centre = _pair(lambda axis: spatial.dilation[axis] * (kernel[axis] // 2))
         x, y = lattice(kernel, spatial.dilation)
+    if param.HasField("num_synapses") and param.num_synapses != len(x):
+        raise UserError(f"{label(layer)}: acu_param.num_synapses is {param.num_synapses}, but it has {len(x)}")
+    if param.HasField("fixed_synapse") and not -1 <= param.fixed_synapse < len(x):
+        raise UserError(
+            f"{label(layer)}: acu_param.fixed_synapse is {param.fixed_synapse}; the synapses are 0 to {len(x) - 1}, "
+            "and -1 fixes none"
+        )
     return ActiveLayer(
         name=layer.name,
         type=layer.type,

@@ -215,9 +215,12 @@ def test_grouped_acu(settings, sets, parameters, per_output):
         ("GroupedACU", "group: 2", "position_group: 0", "group 2 and position_group 0; both must be at least 1"),
         ("ACU", "group: 2", "", "group 2; only a GroupedACU has more than one"),
         ("ACU", "", "position_group: 2", "position_group 2; only a GroupedACU has more than one set"),
+        ("ACU", "", "fixed_synapse: 9", "fixed_synapse is 9; the synapses are 0 to 8, and -1 fixes none"),
+        ("ACU", "", "fixed_synapse: -2", "fixed_synapse is -2; the synapses are 0 to 8"),
+        ("GroupedACU", "", "num_synapses: 8", "num_synapses is 8, but it has 9"),
     ],
 )
-def test_groups_that_do_not_fit_are_refused(type_, settings, sets, message):
+def test_what_the_active_layers_refuse_is_not_counted(type_, settings, sets, message):
     with pytest.raises(UserError, match=message):
         count(layer(type_, f"convolution_param {{ num_output: 6 kernel_size: 3 {settings} }} acu_param {{ {sets} }}"))
 

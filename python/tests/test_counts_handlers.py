@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.conventions import CONVENTIONS
-from caffe_acu.counts.handlers import HANDLERS, INPUTS
+from caffe_acu.counts.handlers import FREE, HANDLERS, INPUTS
 from caffe_acu.errors import UserError
 from layer_settings import SETTINGS, Setting, dims
 
@@ -71,6 +71,14 @@ def test_shapes_and_parameters_are_those_of_caffe(type_, tmp_path):
                 learned += [CONVENTIONS["table9"].coordinate_count(count.synapses)] * 2
         assert tops[: setting.tops] == [net.blobs[top].data.shape for top in layer.top], layer
         assert learned == learned_sizes(net, layer), layer
+
+
+@pytest.mark.parametrize("type_", sorted(SETTINGS.keys() & HANDLERS.keys()))
+def test_free_types_cost_nothing_and_others_something(type_):
+    settings = [SETTINGS[type_](random.Random(seed)) for seed in range(SETTINGS_OF_A_TYPE)]
+    counts = [HANDLERS[type_](parse(type_, setting), setting.bottoms) for setting in settings]
+    costs = [sum(count.learned) + count.products + count.interpolated for count in counts]
+    assert any(costs) == (type_ not in FREE)
 
 
 @pytest.mark.parametrize("type_", ["Convolution", "Deconvolution", "InnerProduct", "ACU", "GroupedACU", "AConvFast"])

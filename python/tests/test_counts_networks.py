@@ -149,6 +149,21 @@ def test_layers_at_the_end_that_nobody_can_count_are_named():
     assert count.uncounted == [Uncounted("mine", "Python"), Uncounted("focal", "FocalLoss")]
 
 
+def test_what_costs_nothing_may_follow_them():
+    net = network(
+        convolution("a", "data"),
+        layer("mine", "Permute", "a"),
+        layer("flat", "Flatten", "mine"),
+        layer("both", "Concat", "flat flat"),
+        layer("prob", "Softmax", "both"),
+    )
+    count = count_network(net)
+    assert (count.multiply_adds, count.uncounted) == (36 * 99, [Uncounted("mine", "Permute")])
+    net.layer.append(text_format.Parse("name: 's' type: 'Scale' bottom: 'prob' top: 's'", caffe_pb2.LayerParameter()))
+    with pytest.raises(UserError, match="layer 's' .Scale. needs a shape that nobody tells, first that of 'prob'"):
+        count_network(net)
+
+
 def test_all_that_stand_in_the_way_are_named_at_once():
     net = network(
         layer("x", "Mystery", "data"),

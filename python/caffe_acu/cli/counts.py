@@ -16,7 +16,7 @@ def register(subparsers) -> None:
         "coordinates of synapses. Multiply-adds: products of convolutions, inner products and recurrent layers, and "
         "those with which an ACU interpolates. Conventions differ in the last of each.",
         epilog="A layer of a type that is not known to the counter, such as Python, is named in the output as missing "
-        "from the totals; if other layers need the shape of its tops, nothing is counted.",
+        "from the totals; if a layer that learns or multiplies needs the shape of its tops, nothing is counted.",
     )
     parser.add_argument("nets", type=Path, nargs="+", metavar="NET", help="a prototxt; of several, the totals")
     parser.add_argument(

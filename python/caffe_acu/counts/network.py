@@ -7,8 +7,7 @@ from pathlib import Path
 from caffe_acu.active_layer import label
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.conventions import PAPERS, Convention
-from caffe_acu.counts.handlers import HANDLERS, INPUTS
-from caffe_acu.counts.handlers.ends import ENDS
+from caffe_acu.counts.handlers import FREE, HANDLERS, INPUTS
 from caffe_acu.counts.handlers.inputs import ImageShape, declared_inputs
 from caffe_acu.counts.handlers.registry import LayerCount, Shape
 from caffe_acu.errors import UserError
@@ -107,76 +106,84 @@ def count_network(
     Shapes are those of the whole batch, as in Caffe; the multiply-adds of the batch are divided by the first axis of
     the first input. ``input_shape`` (C, H, W) is that of images whose shape the prototxt does not tell.
 
-    A layer of a type without handler is listed as uncounted; so is a Python layer. The rest is counted if it needs
-    no shape that only such a layer knows. In place, or if its type is in ``same_shape``, its tops are shaped as
-    its first bottom. UserError names the layers that stand in the way, a missing bottom, an unknown input shape,
-    shared parameters that differ in number, and what makes no sense in a layer.
+    A layer of a type without handler is listed as uncounted; so is a Python layer. The rest is counted if none that
+    learns or multiplies needs a shape that only such a layer knows. In place, or if its type is in ``same_shape``,
+    its tops are shaped as its first bottom.
+
+    UserError names the layers that stand in the way, a missing bottom, an unknown input shape, shared parameters
+    that differ in number, and what makes no sense in a layer.
     """
     if input_shape is not None and min(input_shape) < 1:
         raise UserError(f"an input of shape {input_shape} is empty")
     known = [type_ for type_ in same_shape if type_ in HANDLERS or type_ in INPUTS]
     if known:
         raise UserError(f"type {known[0]} is known to the counter; its tops are shaped as Caffe shapes them")
-    shapes: dict[str, Shape | None] = {}
-    counts: list[tuple[caffe_pb2.LayerParameter, LayerCount]] = []
-    uncounted, blocked = [], []
-    batch = None
+    walk = _Walk(input_shape, same_shape)
     for layer in [*declared_inputs(net), *net.layer]:
-        if not in_test_phase(layer, net.state):
-            continue
-        missing = [bottom for bottom in layer.bottom if bottom not in shapes]
+        if in_test_phase(layer, net.state):
+            walk.visit(layer)
+    if walk.blocked:
+        raise UserError(_what_blocks(walk))
+    uncounted = [Uncounted(layer.name, layer.type) for layer in walk.uncounted]
+    return NetworkCount(net.name, convention, _rows(walk.counts, walk.batch or 1, convention), uncounted)
+
+
+@dataclass
+class _Walk:
+    """The way through a network, layer by layer, and what was found on it."""
+
+    input_shape: ImageShape | None
+    same_shape: Collection[str]
+    shapes: dict[str, Shape | None] = field(default_factory=dict)  # of all tops so far; None where nobody tells it
+    counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]" = field(default_factory=list)
+    uncounted: "list[caffe_pb2.LayerParameter]" = field(default_factory=list)
+    blocked: "list[caffe_pb2.LayerParameter]" = field(default_factory=list)  # for want of a shape
+    batch: int | None = None
+
+    def visit(self, layer: "caffe_pb2.LayerParameter") -> None:
+        missing = [bottom for bottom in layer.bottom if bottom not in self.shapes]
         if missing:
             raise UserError(
                 f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r} in the test phase"
             )
-        bottoms = [shapes[bottom] for bottom in layer.bottom]
-        tops: list[Shape | None] = [None] * len(layer.top)
+        tops = self._tops(layer)
+        self.shapes.update(zip(layer.top, [*tops, *[None] * len(layer.top)], strict=False))
+        if self.batch is None and not layer.bottom and layer.type != "Parameter" and tops and tops[0]:
+            self.batch = tops[0][0]
+
+    def _tops(self, layer: "caffe_pb2.LayerParameter") -> list[Shape | None]:
+        """Shapes of the first of its tops; nobody tells those of the others."""
+        bottoms = [self.shapes[bottom] for bottom in layer.bottom]
         if layer.type in INPUTS:
-            tops = INPUTS[layer.type](layer, input_shape)
-            counts.append((layer, LayerCount([shape for shape in tops[:1] if shape])))
-        elif layer.type not in HANDLERS:
-            tops = _assumed_tops(layer, shapes, input_shape, same_shape)
-            uncounted.append(layer)
-        elif None not in bottoms:
-            count = HANDLERS[layer.type](layer, bottoms)
-            tops = count.tops
-            counts.append((layer, count))
-        elif layer.type in ENDS:
-            counts.append((layer, LayerCount([])))
+            tops = INPUTS[layer.type](layer, self.input_shape)
+            self.counts.append((layer, LayerCount([shape for shape in tops[:1] if shape])))
+            return tops
+        if layer.type not in HANDLERS:
+            self.uncounted.append(layer)
+            return self._assumed_tops(layer)
+        if None not in bottoms:
+            self.counts.append((layer, HANDLERS[layer.type](layer, bottoms)))
+            return self.counts[-1][1].tops
+        if layer.type in FREE:
+            self.counts.append((layer, LayerCount([])))
         else:
-            blocked.append(layer)
-        shapes.update(zip(layer.top, tops, strict=False))
-        if batch is None and not layer.bottom and layer.type != "Parameter" and tops and tops[0]:
-            batch = tops[0][0]
-    if blocked:
-        raise UserError(_what_blocks(uncounted, blocked, shapes))
-    return NetworkCount(
-        net.name,
-        convention,
-        _rows(counts, convention, batch or 1),
-        [Uncounted(layer.name, layer.type) for layer in uncounted],
-    )
+            self.blocked.append(layer)
+        return []
+
+    def _assumed_tops(self, layer: "caffe_pb2.LayerParameter") -> list[Shape | None]:
+        """Of a layer without handler."""
+        if not layer.bottom:
+            return [(1, *self.input_shape)] if self.input_shape else []
+        if layer.type in self.same_shape:
+            return [self.shapes[layer.bottom[0]]] * len(layer.top)
+        return [self.shapes[top] if top in layer.bottom else None for top in layer.top]
 
 
-def _assumed_tops(
-    layer: "caffe_pb2.LayerParameter",
-    shapes: dict[str, Shape | None],
-    input_shape: ImageShape | None,
-    same_shape: Collection[str],
-) -> list[Shape | None]:
-    """Shapes of the tops of a layer without handler; None where nothing tells them."""
-    if not layer.bottom and input_shape and layer.top:
-        return [(1, *input_shape), *[None] * (len(layer.top) - 1)]
-    if layer.bottom and layer.type in same_shape:
-        return [shapes[layer.bottom[0]]] * len(layer.top)
-    return [shapes[top] if top in layer.bottom else None for top in layer.top]
-
-
-def _what_blocks(uncounted: list, blocked: list, shapes: dict[str, Shape | None]) -> str:
-    first = blocked[0]
-    bottom = next(bottom for bottom in first.bottom if shapes[bottom] is None)
-    others = f" and {len(blocked) - 1} more need shapes that" if len(blocked) > 1 else " needs a shape that"
-    needed = f"{label(first)}{others} nobody tells, first that of {bottom!r}"
+def _what_blocks(walk: _Walk) -> str:
+    uncounted, first, others = walk.uncounted, walk.blocked[0], len(walk.blocked) - 1
+    bottom = next(bottom for bottom in first.bottom if walk.shapes[bottom] is None)
+    need = f"and {others} more need shapes" if others else "needs a shape"
+    needed = f"{label(first)} {need} that nobody tells, first that of {bottom!r}"
     if not uncounted:
         return f"{needed}; replace the layer that makes it by one of type Input"
     names: dict[str, list[str]] = {}
@@ -188,7 +195,7 @@ def _what_blocks(uncounted: list, blocked: list, shapes: dict[str, Shape | None]
     return f"types that are not known to the counter: {unknown}; {needed}; give {', '.join(cures)}"
 
 
-def _rows(counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]", convention: Convention, batch: int) -> list[Row]:
+def _rows(counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]", batch: int, convention: Convention) -> list[Row]:
     owners: dict[str, tuple[str, int]] = {}  # of parameters that have a name: layer, number of values
     rows = []
     for layer, count in counts:

@@ -7,12 +7,12 @@ from caffe_acu.counts.handlers.registry import LayerCount, Shape, axis_of, handl
 from caffe_acu.errors import UserError
 
 
-@handles("Split")
+@handles("Split", free=True)
 def _split(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount(bottoms * len(layer.top))
 
 
-@handles("Concat")
+@handles("Concat", free=True)
 def _concat(layer, bottoms: list[Shape]) -> LayerCount:
     param = layer.concat_param
     axis = axis_of(layer, bottoms[0], param.concat_dim if param.HasField("concat_dim") else param.axis)
@@ -22,7 +22,7 @@ def _concat(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(*before, sum(bottom[axis] for bottom in bottoms), *after)])
 
 
-@handles("Slice")
+@handles("Slice", free=True)
 def _slice(layer, bottoms: list[Shape]) -> LayerCount:
     param, bottom, parts = layer.slice_param, bottoms[0], len(layer.top)
     axis = axis_of(layer, bottom, param.slice_dim if param.HasField("slice_dim") else param.axis)
@@ -36,7 +36,7 @@ def _slice(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(*bottom[:axis], size, *bottom[axis + 1 :]) for size in sizes])
 
 
-@handles("Flatten")
+@handles("Flatten", free=True)
 def _flatten(layer, bottoms: list[Shape]) -> LayerCount:
     bottom = bottoms[0]
     first = axis_of(layer, bottom, layer.flatten_param.axis)
@@ -46,7 +46,7 @@ def _flatten(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(*bottom[:first], math.prod(bottom[first : last + 1]), *bottom[last + 1 :])])
 
 
-@handles("Reshape")
+@handles("Reshape", free=True)
 def _reshape(layer, bottoms: list[Shape]) -> LayerCount:
     param, bottom = layer.reshape_param, bottoms[0]
     first = param.axis if param.axis >= 0 else len(bottom) + param.axis + 1
@@ -64,7 +64,7 @@ def _reshape(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([tuple(top)])
 
 
-@handles("Tile")
+@handles("Tile", free=True)
 def _tile(layer, bottoms: list[Shape]) -> LayerCount:
     bottom, tiles = bottoms[0], layer.tile_param.tiles
     require_positive(layer, tiles=tiles)
@@ -72,7 +72,7 @@ def _tile(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(*bottom[:axis], bottom[axis] * tiles, *bottom[axis + 1 :])])
 
 
-@handles("Crop", bottoms=2)
+@handles("Crop", bottoms=2, free=True)
 def _crop(layer, bottoms: list[Shape]) -> LayerCount:
     bottom, like = bottoms[0], bottoms[1]
     axis = axis_of(layer, bottom, layer.crop_param.axis)
@@ -82,18 +82,18 @@ def _crop(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([top])
 
 
-@handles("BatchReindex", bottoms=2)
+@handles("BatchReindex", bottoms=2, free=True)
 def _batch_reindex(layer, bottoms: list[Shape]) -> LayerCount:
     require_axes(layer, bottoms[1], 1, 1)
     return LayerCount([(*bottoms[1], *bottoms[0][1:])])
 
 
-@handles("Filter", bottoms=2)
+@handles("Filter", bottoms=2, free=True)
 def _filter(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount(bottoms[:-1])  # at most: how many records pass, the last bottom says at run time
 
 
-@handles("ArgMax")
+@handles("ArgMax", free=True)
 def _arg_max(layer, bottoms: list[Shape]) -> LayerCount:
     param, bottom = layer.argmax_param, bottoms[0]
     require_positive(layer, top_k=param.top_k)
@@ -104,7 +104,7 @@ def _arg_max(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(bottom[0], 2 if param.out_max_val else 1, param.top_k, *[1] * (len(bottom) - 3))])
 
 
-@handles("Reduction")
+@handles("Reduction", free=True)
 def _reduction(layer, bottoms: list[Shape]) -> LayerCount:
     axis = axis_of(layer, bottoms[0], layer.reduction_param.axis)
     return LayerCount([bottoms[0][:axis]])

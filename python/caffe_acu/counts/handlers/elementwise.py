@@ -13,20 +13,24 @@ from caffe_acu.counts.handlers.registry import (
 )
 from caffe_acu.errors import UserError
 
+_NOTHING_LEARNED = (
+    *("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "LRN", "Log", "MVN", "Power", "ReLU", "Sigmoid"),
+    *("Softmax", "Swish", "TanH", "Threshold"),
+)
 
-@handles("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "LRN", "Log", "MVN", "Power", "ReLU", "Sigmoid")
-@handles("Softmax", "Swish", "TanH", "Threshold")
+
+@handles(*_NOTHING_LEARNED, free=True)
 def _same_shape(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount(bottoms[:1])
 
 
-@handles("BatchNorm")
+@handles("BatchNorm", free=True)
 def _batch_norm(layer, bottoms: list[Shape]) -> LayerCount:
     # Mean, variance and their weight are measured; what is learned stands in the Scale after it.
     return LayerCount(bottoms[:1], learned=(0, 0, 0))
 
 
-@handles("Eltwise", bottoms=2)
+@handles("Eltwise", bottoms=2, free=True)
 def _eltwise(layer, bottoms: list[Shape]) -> LayerCount:
     if len(set(bottoms)) != 1:
         raise UserError(f"{label(layer)}: bottoms of shapes {bottoms} differ")

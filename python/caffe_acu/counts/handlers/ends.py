@@ -2,7 +2,7 @@
 
 from caffe_acu.counts.handlers.registry import LayerCount, Shape, axis_of, handles
 
-LOSSES = (
+_LOSSES = (
     "ContrastiveLoss",
     "EuclideanLoss",
     "HingeLoss",
@@ -11,22 +11,19 @@ LOSSES = (
     "SigmoidCrossEntropyLoss",
     "SoftmaxWithLoss",
 )
-SINKS = ("Silence", "HDF5Output")
-# They cost nothing, whatever the shapes of their bottoms.
-ENDS = (*LOSSES, "Accuracy", *SINKS)
 
 
-@handles(*LOSSES, bottoms=2)
+@handles(*_LOSSES, bottoms=2, free=True)
 def _loss(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([(), bottoms[0]])  # the second: probabilities
 
 
-@handles("Accuracy", bottoms=2)
+@handles("Accuracy", bottoms=2, free=True)
 def _accuracy(layer, bottoms: list[Shape]) -> LayerCount:
     axis = axis_of(layer, bottoms[0], layer.accuracy_param.axis)
     return LayerCount([(), (bottoms[0][axis],)])  # the second: for each class
 
 
-@handles(*SINKS)
+@handles("Silence", "HDF5Output", free=True)
 def _sink(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([])

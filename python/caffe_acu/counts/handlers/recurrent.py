@@ -34,6 +34,6 @@ def _unrolled(layer, bottoms: list[Shape], gates: int, states: int, more: tuple[
     )
 
 
-@handles("LSTMUnit", bottoms=3)
+@handles("LSTMUnit", bottoms=3, free=True)
 def _lstm_unit(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount(bottoms[:1] * 2)

@@ -24,10 +24,14 @@ class LayerCount:
 
 Handler = Callable[["caffe_pb2.LayerParameter", list[Shape]], LayerCount]
 HANDLERS: dict[str, Handler] = {}
+FREE: set[str] = set()  # types that neither learn nor multiply, whatever their bottoms are
 
 
-def handles(*types: str, bottoms: int = 1) -> Callable[[Handler], Handler]:
-    """Registers a handler, which then may rely on ``bottoms`` bottoms at least, and on a shape for every top."""
+def handles(*types: str, bottoms: int = 1, free: bool = False) -> Callable[[Handler], Handler]:
+    """Registers a handler, which then may rely on ``bottoms`` bottoms at least; it must return a shape for every top.
+
+    ``free``: the types belong to FREE.
+    """
 
     def register(handler: Handler) -> Handler:
         def checked(layer: "caffe_pb2.LayerParameter", shapes: list[Shape]) -> LayerCount:
@@ -40,6 +44,7 @@ def handles(*types: str, bottoms: int = 1) -> Callable[[Handler], Handler]:
 
         for type_ in types:
             HANDLERS[type_] = checked
+        FREE.update(types if free else ())
         return handler
 
     return register

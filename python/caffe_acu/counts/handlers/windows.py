@@ -39,14 +39,14 @@ def convolved(layer: "caffe_pb2.LayerParameter", size: Shape, extent: Shape, str
     return sizes
 
 
-@handles("Im2col")
+@handles("Im2col", free=True)
 def _im2col(layer, bottoms: list[Shape]) -> LayerCount:
     window = read_window(layer, bottoms[0])
     size = convolved(layer, window.size, window.extent, window.spatial.stride, window.spatial.pad)
     return LayerCount([(*window.batch, window.channels * math.prod(window.spatial.kernel), *size)])
 
 
-@handles("Pooling")
+@handles("Pooling", free=True)
 def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
     param = layer.pooling_param
     require_axes(layer, bottoms[0], 4, 4)
@@ -63,7 +63,7 @@ def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
     return LayerCount([top, top])  # the second: where the largest values stood
 
 
-@handles("SPP")
+@handles("SPP", free=True)
 def _spatial_pyramid(layer, bottoms: list[Shape]) -> LayerCount:
     levels = layer.spp_param.pyramid_height
     require_axes(layer, bottoms[0], 4, 4)
