@@ -20,12 +20,12 @@ NO_SYNAPSE = -1
 
 @dataclass(frozen=True)
 class Spatial:
-    """The spatial part of a convolution_param, for two axes."""
+    """The spatial part of a convolution_param: a value for each axis, (height, width) if there are two."""
 
-    kernel: Pair
-    stride: Pair
-    pad: Pair
-    dilation: Pair
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,22 @@ def label(layer: "caffe_pb2.LayerParameter") -> str:
     return f"layer {layer.name!r} ({layer.type})"
 
 
-def read_spatial(layer: "caffe_pb2.LayerParameter") -> Spatial:
-    """Kernel, stride, pad and dilation in all of Caffe's spellings; a kernel that is not given is (0, 0)."""
+def read_spatial(layer: "caffe_pb2.LayerParameter", axes: int = 2) -> Spatial:
+    """Kernel, stride, pad and dilation in all of Caffe's spellings; a kernel that is not given is 0.
+
+    UserError for a field with another number of values than one, or one for each of ``axes``.
+    """
     param = layer.convolution_param
 
-    def pair(name: str, if_absent: int) -> Pair:
-        values = list(getattr(param, "kernel_size" if name == "kernel" else name))
-        if param.HasField(f"{name}_h") or param.HasField(f"{name}_w"):
-            values = [getattr(param, f"{name}_h"), getattr(param, f"{name}_w")]
-        if len(values) > 2:
-            raise UserError(f"{label(layer)}: {name} has {len(values)} values; only two axes are supported")
-        return (values[0], values[-1]) if values else (if_absent, if_absent)
+    def values(name: str, if_absent: int) -> tuple[int, ...]:
+        given = list(getattr(param, "kernel_size" if name == "kernel" else name))
+        if name != "dilation" and (param.HasField(f"{name}_h") or param.HasField(f"{name}_w")):
+            given = [getattr(param, f"{name}_h"), getattr(param, f"{name}_w")]
+        if len(given) > 1 and len(given) != axes:
+            raise UserError(f"{label(layer)}: {name} has {len(given)} values for {axes} spatial axes")
+        return tuple(given) if len(given) > 1 else tuple(given or [if_absent]) * axes
 
-    dilation = list(param.dilation) or [1]
-    return Spatial(pair("kernel", 0), pair("stride", 1), pair("pad", 0), (dilation[0], dilation[-1]))
+    return Spatial(values("kernel", 0), values("stride", 1), values("pad", 0), values("dilation", 1))
 
 
 def check_division(layer: "caffe_pb2.LayerParameter", active: ActiveLayer, channels: int) -> None:
@@ -144,6 +146,13 @@ def _read_acu(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:
         extent = _pair(lambda axis: spatial.dilation[axis] * (kernel[axis] - 1) + 1)
         centre = _pair(lambda axis: spatial.dilation[axis] * (kernel[axis] // 2))
         x, y = lattice(kernel, spatial.dilation)
+    if param.HasField("num_synapses") and param.num_synapses != len(x):
+        raise UserError(f"{label(layer)}: acu_param.num_synapses is {param.num_synapses}, but it has {len(x)}")
+    if param.HasField("fixed_synapse") and not -1 <= param.fixed_synapse < len(x):
+        raise UserError(
+            f"{label(layer)}: acu_param.fixed_synapse is {param.fixed_synapse}; the synapses are 0 to {len(x) - 1}, "
+            "and -1 fixes none"
+        )
     return ActiveLayer(
         name=layer.name,
         type=layer.type,

@@ -1,59 +1,70 @@
-"""``caffe-acu counts``: parameters and multiply-adds of a network."""
+"""``caffe-acu counts``: parameters and multiply-adds of networks."""
 
 import argparse
 from pathlib import Path
+
+from caffe_acu.cli.choices import explained
+from caffe_acu.counts.conventions import CONVENTIONS, PAPERS
 
 
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "counts",
         help="count parameters and multiply-adds",
-        description="Counts a network, layer by layer, for one image in the test phase. Parameters: weights, biases, "
-        "scale and shift of batch normalisation, and 2 (K - 1) coordinates for every position set with a fixed "
-        "synapse. Multiply-adds: products of convolutions and inner products, and 3 for every value that an ACU "
-        "interpolates. These conventions give the papers' printed numbers.",
+        description="Counts a network for one image in the test phase: by layer, by type, in total; or several "
+        "networks side by side. Parameters: weights, biases, scale and shift of batch normalisation, and the "
+        "coordinates of synapses. Multiply-adds: products of convolutions, inner products and recurrent layers, and "
+        "those with which an ACU interpolates. Conventions differ in the last of each.",
+        epilog="A layer of a type that is not known to the counter, such as Python, is named in the output as missing "
+        "from the totals; if a layer that learns or multiplies needs the shape of its tops, nothing is counted.",
     )
-    parser.add_argument("net", type=Path, metavar="NET", help="a prototxt")
+    parser.add_argument("nets", type=Path, nargs="+", metavar="NET", help="a prototxt; of several, the totals")
     parser.add_argument(
-        "--input", type=int, nargs=3, metavar=("C", "H", "W"), help="size of the images of a data layer"
+        "--convention",
+        choices=CONVENTIONS,
+        default=PAPERS.name,
+        metavar="NAME",
+        help=explained({convention.name: convention.description for convention in CONVENTIONS.values()}, PAPERS.name),
+    )
+    parser.add_argument(
+        "--input",
+        type=int,
+        nargs=3,
+        metavar=("C", "H", "W"),
+        help="size of the images, where a prototxt does not tell it",
+    )
+    parser.add_argument(
+        "--same-shape",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="assume that layers of this type, not known to the counter, make tops of their first bottom's shape; may "
+        "be repeated (in place they are taken to do so anyway)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    form.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     import json
-    from dataclasses import asdict
 
+    from caffe_acu.counts import report
     from caffe_acu.counts.network import count_file
 
-    count = count_file(arguments.net, tuple(arguments.input) if arguments.input else None)
-    if arguments.json:
-        totals = {"parameters": count.parameters, "multiply_adds": count.multiply_adds}
-        print(json.dumps({"name": count.name, **totals, "layers": [asdict(row) for row in count.rows]}, indent=2))
-        return
-    cells = [
-        (row.name, row.type, "x".join(map(str, row.top[1:])), f"{row.parameters:,}", f"{row.multiply_adds:,}")
-        for row in count.rows
-        if row.parameters or row.multiply_adds
-    ]
-    head = ("layer", "type", "output", "parameters", "multiply-adds")
-    total = ("total", "", "", f"{count.parameters:,}", f"{count.multiply_adds:,}")
-    if arguments.markdown:
-        rule = ("---", "---", "---", "---:", "---:")
-        lines = ["| " + " | ".join(line) + " |" for line in (head, rule, *cells, total)]
+    input_shape = tuple(arguments.input) if arguments.input else None
+    counts = {
+        str(path): count_file(path, input_shape, CONVENTIONS[arguments.convention], arguments.same_shape)
+        for path in arguments.nets
+    }
+    if len(counts) == 1:
+        (subject,) = counts.values()
+        forms = report.as_data, report.as_markdown, report.as_text
     else:
-        lines = _aligned([head, *cells, total])
-    print("\n".join(lines))
-
-
-def _aligned(table: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    lines = []
-    for line in table:
-        texts = [cell.ljust(width) for cell, width in zip(line[:3], widths[:3], strict=True)]
-        numbers = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:], strict=True)]
-        lines.append("  ".join(texts + numbers))
-    return lines
+        subject, forms = counts, (report.comparison_data, report.comparison_markdown, report.comparison_text)
+    as_data, as_markdown, as_text = forms
+    if arguments.json:
+        print(json.dumps(as_data(subject), indent=2))
+    else:
+        print(as_markdown(subject) if arguments.markdown else as_text(subject))

@@ -1,1 +1,1 @@
-"""Parameters and multiply-adds of a network: a handler per layer type, and what adds them up."""
+"""Parameters and multiply-adds of a network: a handler per layer type, conventions, and what adds them up."""
