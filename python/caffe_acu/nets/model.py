@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Protocol
 
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.counts.conventions import PAPERS, Convention
 from caffe_acu.counts.network import NetworkCount, count_network
 from caffe_acu.nets.builder import DataSource
 from caffe_acu.nets.datasets import DataSet
@@ -61,8 +62,11 @@ class Model:
 
     @cached_property
     def count(self) -> NetworkCount:
-        """Parameters and multiply-adds, by the papers' convention."""
-        return count_network(self.deploy())
+        """Parameters and multiply-adds, by the convention of the papers' tables."""
+        return self.counted_by(PAPERS)
+
+    def counted_by(self, convention: Convention) -> NetworkCount:
+        return count_network(self.deploy(), convention=convention)
 
     @cached_property
     def printed(self) -> tuple[Printed, ...]:

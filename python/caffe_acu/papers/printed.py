@@ -1,7 +1,8 @@
 """Every result that the papers and the poster print, and the network in ``models/`` that it belongs to.
 
 ``printed.csv`` has a line for each number: paper, table, row, data set, metric, value, standard deviation and number
-of runs where they are given, parameters and multiply-adds as they are printed, the network, and a remark.
+of runs where they are given, parameters and multiply-adds as they are printed, the convention by which they count, the
+network, and a remark.
 """
 
 import csv
@@ -30,6 +31,7 @@ class Printed:
     runs: int | None
     params: str  # as printed, for instance "1.24M"; "" if not
     madds: str
+    convention: str  # by which these count, a name of caffe_acu.counts.conventions
     model: str  # folder below models/
     note: str
 
