@@ -64,16 +64,21 @@ def _as_text(raw: bytes) -> str | None:
 
 
 def in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
-    """Whether the layer is part of the network when it is tested, as Caffe's Net::FilterNet decides."""
+    """Whether the layer is part of the network when it is tested."""
+    return in_phase(layer, state, caffe_pb2.TEST)
+
+
+def in_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState", phase: int) -> bool:
+    """Whether the layer is part of the network in a phase, as Caffe's Net::FilterNet decides."""
     # Any rule of include lets a layer in; without include, any of exclude keeps it out.
     if layer.include:
-        return any(_meets(rule, state) for rule in layer.include)
-    return not any(_meets(rule, state) for rule in layer.exclude)
+        return any(_meets(rule, state, phase) for rule in layer.include)
+    return not any(_meets(rule, state, phase) for rule in layer.exclude)
 
 
-def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState") -> bool:
+def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState", phase: int) -> bool:
     return (
-        (not rule.HasField("phase") or rule.phase == caffe_pb2.TEST)
+        (not rule.HasField("phase") or rule.phase == phase)
         and (not rule.HasField("min_level") or state.level >= rule.min_level)
         and (not rule.HasField("max_level") or state.level <= rule.max_level)
         and set(rule.stage) <= set(state.stage)
