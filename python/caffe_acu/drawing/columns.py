@@ -9,11 +9,11 @@ from caffe_acu.drawing.words import Kind
 
 # Inches from one box to the next below it, and to the next beside it, as Graphviz sets them on average.
 _SMALL, _LARGE, _BESIDE = 0.36, 0.52, 1.9
-_TALLEST = 4  # times the width
+_TALLEST, _WIDEST = 11.0, 10.0  # of a page that reads well
 
 
 def columns_of(blocks: Blocks, columns: int | None = None) -> list[int]:
-    """The column of every box, from 0; at most ``columns`` of them, or as many as keep the drawing in shape.
+    """The column of every box, from 0; at most ``columns`` of them, or as many as make a page that reads well.
 
     A cut lies where all arrows across it begin at one box, and in no frame, so there may be fewer than wanted.
     """
@@ -42,7 +42,7 @@ def _enough(boxes: list[Box], height: float) -> int:
     for box in boxes:
         levels.append(max((levels[source] + 1 for source in box.sources), default=0))
     width = _BESIDE * max(Counter(levels).values(), default=1)
-    return math.ceil(math.sqrt(height / (_TALLEST * width)))
+    return max(1, min(math.ceil(height / _TALLEST), math.floor(_WIDEST / width)))
 
 
 def _may_cut(blocks: Blocks, i: int) -> bool:
