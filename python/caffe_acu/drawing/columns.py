@@ -3,10 +3,12 @@
 import math
 from collections import Counter
 
+from caffe_acu.drawing.arrangement import depths_of
 from caffe_acu.drawing.blocks import Blocks
 from caffe_acu.drawing.boxes import Box
 from caffe_acu.drawing.words import Kind
 
+MOST_COLUMNS = 26  # cuts are named A, B, ...
 # Inches from one box to the next below it, and to the next beside it, as Graphviz sets them on average.
 _SMALL, _LARGE, _BESIDE = 0.36, 0.52, 1.9
 _TALLEST, _WIDEST = 11.0, 10.0  # of a page that reads well
@@ -18,7 +20,7 @@ def columns_of(blocks: Blocks, columns: int | None = None) -> list[int]:
     A cut lies where all arrows across it begin at one box, and in no frame, so there may be fewer than wanted.
     """
     bottoms = _bottoms(blocks.boxes)
-    height = max(bottoms, default=0.0)
+    height = max(bottoms)
     wanted = columns or _enough(blocks.boxes, height)
     candidates = [i for i in range(1, len(blocks.boxes)) if _may_cut(blocks, i)]
     cuts = set()
@@ -38,10 +40,7 @@ def _bottoms(boxes: list[Box]) -> list[float]:
 
 
 def _enough(boxes: list[Box], height: float) -> int:
-    levels: list[int] = []
-    for box in boxes:
-        levels.append(max((levels[source] + 1 for source in box.sources), default=0))
-    width = _BESIDE * max(Counter(levels).values(), default=1)
+    width = _BESIDE * max(Counter(depths_of(boxes)).values())
     return max(1, min(math.ceil(height / _TALLEST), math.floor(_WIDEST / width)))
 
 

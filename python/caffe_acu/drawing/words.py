@@ -54,7 +54,7 @@ _POOLS = {
     caffe_pb2.PoolingParameter.AVE: "average",
     caffe_pb2.PoolingParameter.STOCHASTIC: "stochastic",
 }
-_PLAIN_NAMES = {"Softmax": "softmax", "SoftmaxWithLoss": "softmax loss", "Accuracy": "accuracy", "Flatten": "flatten"}
+_PLAIN_NAMES = {"Softmax": "softmax", "SoftmaxWithLoss": "softmax loss", "Flatten": "flatten"}
 
 
 def followers(types: Sequence[str]) -> str:
@@ -85,6 +85,9 @@ def describe(layer: "caffe_pb2.LayerParameter") -> Words:
         return Words(Kind.CONCAT, "concat")
     if layer.type in FOLLOWERS:
         return Words(Kind.FUNCTION, FOLLOWERS[layer.type])
+    if layer.type == "Accuracy":
+        top = layer.accuracy_param.top_k
+        return Words(Kind.OTHER, "accuracy" if top == 1 else f"top-{top} accuracy")
     if not layer.bottom:
         return Words(Kind.INPUT, layer.top[0] if layer.top else layer.name)
     return Words(Kind.OTHER, _PLAIN_NAMES.get(layer.type, layer.type))
