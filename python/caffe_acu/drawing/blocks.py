@@ -85,7 +85,7 @@ class _Shape:
     """What a block looks like: boxes with their sources, which are places in it or numbers of what feeds it."""
 
     looks: tuple[tuple, ...]
-    exits: tuple[int, ...]  # places that others read
+    exits: tuple[int, ...]  # places that others read, or nobody
     feeds: tuple[int, ...]  # indices of boxes outside, in the order in which they are first read
     readers: frozenset[int]  # indices of boxes outside
 
@@ -103,7 +103,7 @@ class _Shape:
         outside = {i: [reader for reader in readers[i] if reader not in place] for i in inside}
         return cls(
             looks=tuple(looks),
-            exits=tuple(place[i] for i in inside if outside[i]),
+            exits=tuple(place[i] for i in inside if outside[i] or not readers[i]),
             feeds=tuple(feeds),
             readers=frozenset(reader for found in outside.values() for reader in found),
         )
@@ -114,7 +114,7 @@ class _Shape:
 
 def _link(shape: _Shape, before: list[int], shape_before: _Shape, inside: list[int]) -> tuple[int, ...] | None:
     """Places in the block before that feed this one; None unless that block feeds it, it alone, and nothing else."""
-    if not set(shape.feeds) <= set(before) or not shape_before.readers <= set(inside):
+    if not shape.feeds or not set(shape.feeds) <= set(before) or not shape_before.readers <= set(inside):
         return None
     return tuple(before.index(feed) for feed in shape.feeds)
 

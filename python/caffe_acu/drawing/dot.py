@@ -1,6 +1,5 @@
 """The text that Graphviz draws: boxes, frames, arrows, columns, and a legend."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 
