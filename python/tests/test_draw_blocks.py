@@ -82,6 +82,14 @@ def test_blocks_side_by_side_are_no_repetition():
     assert frames(text) == [("block 1", 1), ("block 2", 1)]
 
 
+def test_blocks_of_two_networks_are_no_repetition():
+    alone = "".join(
+        layer("Input", "", f"block{i}_in", "input_param { shape { dim: 1 } }") + layer("ReLU", f"block{i}_in", f"r{i}")
+        for i in (1, 2)
+    )
+    assert frames(alone) == [("block 1", 1), ("block 2", 1)]
+
+
 def test_blocks_that_skip_one_are_no_repetition():
     text = START + block("block1", "data") + block("block2", "block1_sum") + block("block3", "block1_sum")
     assert frames(text + layer("Concat", "block2_sum block3_sum", "both")) == [
@@ -141,6 +149,15 @@ def test_cuts_leave_frames_whole_and_part_one_blob():
     for cut in (1, 2):
         crossing = {s for i, box in enumerate(found.boxes) if column[i] >= cut for s in box.sources if column[s] < cut}
         assert len(crossing) == 1
+
+
+def test_no_cut_within_a_frame():
+    text = START
+    names = ["data", "block1_a", "block1_b", "block1_c", "block2_a"]
+    for bottom, top in zip(names, names[1:], strict=False):
+        text += layer("Convolution", bottom, top, CONV3)
+    # The middle would be after block1_a or block1_b.
+    assert columns_of(in_frames(boxes(text)), 2) in ([0, 1, 1, 1, 1], [0, 0, 0, 0, 1])
 
 
 def test_what_cannot_be_cut_stays_whole():
