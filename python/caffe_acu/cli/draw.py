@@ -34,11 +34,10 @@ def register(subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.drawing.columns import MOST_COLUMNS
     from caffe_acu.drawing.network import draw_network
-    from caffe_acu.drawing.render import check_suffix, write_drawing
+    from caffe_acu.drawing.render import write_drawing
     from caffe_acu.errors import UserError
     from caffe_acu.net_param import read_prototxt
 
-    check_suffix(arguments.out)
     if arguments.columns is not None and not 1 <= arguments.columns <= MOST_COLUMNS:
         raise UserError(f"--columns {arguments.columns}: must be between 1 and {MOST_COLUMNS}")
     net = read_prototxt(arguments.net)

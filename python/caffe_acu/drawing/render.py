@@ -12,19 +12,14 @@ _FORMATS = {".svg": ["-Tsvg"], ".png": ["-Tpng", "-Gdpi=150"], ".pdf": ["-Tpdf"]
 _DIGEST = re.compile(r"^<!-- of the DOT text with SHA-256 ([0-9a-f]{64}) -->$", re.MULTILINE)
 
 
-def check_suffix(path: Path) -> None:
-    """UserError for a file that is none of .svg, .png and .pdf."""
-    if path.suffix not in _FORMATS:
-        raise UserError(f"{path}: a drawing is written as .svg, .png or .pdf")
-
-
 def write_drawing(dot: str, path: Path, made_by: str) -> None:
     """Writes the picture as its suffix says, whole or not at all.
 
-    An SVG refers to nothing outside, and begins with ``made_by``, one line, and the text's digest. UserError where
-    Graphviz is missing or fails, and where the file cannot be written.
+    An SVG refers to nothing outside, and begins with ``made_by``, one line, and the text's digest. UserError for
+    another suffix, where Graphviz is missing or fails, and where the file cannot be written.
     """
-    check_suffix(path)
+    if path.suffix not in _FORMATS:
+        raise UserError(f"{path}: a drawing is written as .svg, .png or .pdf")
     picture = _run_dot(dot, _FORMATS[path.suffix])
     if path.suffix == ".svg":
         picture = _signed(picture.decode("utf-8"), dot, made_by).encode("utf-8")
