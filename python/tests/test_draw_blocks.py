@@ -84,9 +84,9 @@ def test_blocks_side_by_side_are_no_repetition():
 
 def test_blocks_of_two_networks_are_no_repetition():
     alone = "".join(
-        layer("Input", "", f"block{i}_in", "input_param { shape { dim: 1 } }")
-        + layer("ReLU", f"block{i}_in", f"block{i}_out")
-        for i in (1, 2)
+        layer("Input", "", f"{name}_in", "input_param { shape { dim: 1 } }")
+        + layer("ReLU", f"{name}_in", f"{name}_out")
+        for name in ("block1", "block2")
     )
     assert frames(alone) == [("block 1", 1), ("block 2", 1)]
 
