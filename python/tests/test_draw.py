@@ -54,7 +54,7 @@ def test_acus_are_highlighted_and_counted(net, tmp_path):
         assert fill == COLOURS[4].lower()
     assert not any(COLOURS[4].lower() in str(child.attrib) for g in groups(out, "node convolution") for child in g)
     everything = texts(ElementTree.parse(out).getroot())
-    assert {"small", " ACU, 4 layers", "× 3", "stage 1", "block 1 to 3"} <= set(everything)
+    assert {"small", "\u00a0ACU, 4 layers", "× 3", "stage 1", "block 1 to 3"} <= set(everything)
 
 
 @needs_dot

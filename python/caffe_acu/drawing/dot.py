@@ -22,7 +22,7 @@ _HEAD = """\
   graph [fontname="Helvetica,Arial,sans-serif" fontsize=11 fontcolor="{ink}" bgcolor="white" pad=0.15
     nodesep=0.2 ranksep=0.17 labelloc=t labeljust=l pack=20 packmode=array_it{columns}]
   node [fontname="Helvetica,Arial,sans-serif" fontsize=10 fontcolor="{ink}" color="{faint}" penwidth=0.8
-    shape=box style=filled fillcolor=white margin="0.1,0.04" height=0]
+    shape=box style=filled fillcolor=white margin="0.12,0.04" height=0]
   edge [color="{faint}" penwidth=0.9 arrowsize=0.5]
 """
 
@@ -132,7 +132,8 @@ def _legend(title: str, blocks: Blocks) -> str:
     acus = sum(times for times, box in zip(blocks.times(), blocks.boxes, strict=True) if box.kind == Kind.ACU)
     if acus:
         swatch = f'<FONT POINT-SIZE="16" COLOR="{_FILLS[Kind.ACU]}">■</FONT>'
-        lines.append(f"{swatch} ACU, {acus} layer{'' if acus == 1 else 's'}")
+        # No-break, for viewers take plain blanks away from the beginning of a text.
+        lines.append(f"{swatch}&#160;ACU, {acus} layer{'' if acus == 1 else 's'}")
     return f"label=<{_left(lines)}>" if lines else ""
 
 
