@@ -9,7 +9,9 @@ from shapes import KERNEL, LayerCase
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.net_param import set_blob
 from caffe_acu.nets.builder import POSITION_LR_MULT, Acu
-from caffe_acu.nets.plain import CIFAR10, cifar_solver, plain
+from caffe_acu.nets.datasets import CVPR_CIFAR10
+from caffe_acu.nets.plain import plain
+from caffe_acu.nets.schedules import CVPR_CIFAR
 
 WEIGHT, BIAS, X, Y = range(4)  # blobs
 ENGINES = {"stock": caffe_pb2.ConvolutionParameter.CAFFE, "cudnn": caffe_pb2.ConvolutionParameter.CUDNN}
@@ -67,7 +69,7 @@ def plain_net(kind: str, noise: float = 0) -> "caffe_pb2.NetParameter":
 
     ``noise`` in pixels, its standard deviation, moves synapses off the lattice.
     """
-    whole = plain(Acu() if kind == "plain_acu" else None, source=CIFAR10)
+    whole = plain(Acu() if kind == "plain_acu" else None, source=CVPR_CIFAR10.source)
     net = caffe_pb2.NetParameter(name=kind)
     data = net.layer.add(name="data", type="Input", top=["data", "label"])
     for array in arrays.net_input():
@@ -85,7 +87,7 @@ def plain_net(kind: str, noise: float = 0) -> "caffe_pb2.NetParameter":
 
 def plain_solver(kind: str, noise: float = 0) -> "caffe_pb2.SolverParameter":
     """The paper's solver of :func:`plain_net`, at a constant rate, without tests, snapshots and a log."""
-    solver = cifar_solver("", "")
+    solver = CVPR_CIFAR.message()
     for field in ("net", "test_iter", "test_interval", "stepvalue"):
         solver.ClearField(field)
     solver.net_param.CopyFrom(plain_net(kind, noise))

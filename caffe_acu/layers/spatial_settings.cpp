@@ -38,8 +38,9 @@ SpatialSettings ReadSpatialSettings(const LayerParameter& layer) {
        p.has_kernel_w() ? &kernel[1] : nullptr, 0, 1, s.kernel);
   Read(layer, "stride", p.stride(), p.has_stride_h() ? &stride[0] : nullptr,
        p.has_stride_w() ? &stride[1] : nullptr, 1, 1, s.stride);
-  Read(layer, "pad", p.pad(), p.has_pad_h() ? &pad[0] : nullptr, p.has_pad_w() ? &pad[1] : nullptr, 0, 0,
-       s.pad);
+  // Of the pads one may be missing, which is 0, as in upstream's convolution.
+  const bool has_pad = p.has_pad_h() || p.has_pad_w();
+  Read(layer, "pad", p.pad(), has_pad ? &pad[0] : nullptr, has_pad ? &pad[1] : nullptr, 0, 0, s.pad);
   Read(layer, "dilation", p.dilation(), nullptr, nullptr, 1, 1, s.dilation);
   return s;
 }

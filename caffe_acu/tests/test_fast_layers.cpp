@@ -68,7 +68,8 @@ TYPED_TEST(FastLayersTest, ConvolutionIsUpstreams) {
         "num_output: 6 kernel_size: 3 pad: 2 dilation: 2 group: 6", "num_output: 6 kernel_size: 2 stride: 3 group: 6",
         "num_output: 6 kernel_h: 5 kernel_w: 2 pad_h: 3 pad_w: 0 stride_h: 1 stride_w: 3",
         "num_output: 6 kernel_h: 2 kernel_w: 4 pad_h: 0 pad_w: 3 stride_h: 2 stride_w: 1 group: 6",
-        "num_output: 3 kernel_size: 7 pad: 3 bias_term: false"}) {
+        "num_output: 3 kernel_size: 7 pad: 3 bias_term: false", "num_output: 4 kernel_size: 3 pad_h: 1",
+        "num_output: 4 kernel_size: 3 pad_w: 2"}) {
     SCOPED_TRACE(settings);
     const std::string text = "type: 'Convolution' convolution_param { weight_filler { type: 'gaussian' std: 1 } "
                              "bias_filler { type: 'gaussian' std: 1 } " + settings;

@@ -1,7 +1,9 @@
 """Networks as messages: read from and written to files, blobs as arrays, layers renamed. No libcaffe."""
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -64,12 +66,15 @@ def _as_text(raw: bytes) -> str | None:
 
 
 def in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
-    """Whether the layer is part of the network when it is tested."""
+    """Whether the layer is part of the network when it is tested; see :func:`in_phase`."""
     return in_phase(layer, state, caffe_pb2.TEST)
 
 
 def in_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState", phase: int) -> bool:
-    """Whether the layer is part of the network in a phase, as Caffe's Net::FilterNet decides."""
+    """Whether the layer is part of the network in the phase, as Caffe's Net::FilterNet decides.
+
+    ``phase``: caffe_pb2.TRAIN or TEST; that of ``state`` is not looked at.
+    """
     # Any rule of include lets a layer in; without include, any of exclude keeps it out.
     if layer.include:
         return any(_meets(rule, state, phase) for rule in layer.include)
@@ -105,15 +110,33 @@ def format_prototxt(message: Message, comment: str = "") -> str:
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Writes a file that appears whole or not at all; makes its folder; UserError if that fails."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    write_together({Path(path): content})
+
+
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Writes files of which none appears before all are whole; makes their folders; UserError if that fails."""
+    partials: dict[Path, Path] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        for path, content in contents.items():
+            with _naming(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.is_dir():  # seen now, before another file has been replaced
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                partials[path] = path.with_name(f".{path.name}.{os.getpid()}.partial")
+                partials[path].write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        for path, partial in partials.items():
+            with _naming(path):
+                os.replace(partial, path)
+    finally:
+        for path, partial in partials.items():
+            with _naming(path):
+                partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 

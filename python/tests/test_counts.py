@@ -10,8 +10,9 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.counts.network import count_network
 from caffe_acu.errors import UserError
-from caffe_acu.nets.builder import Acu, Net
-from caffe_acu.nets.plain import CIFAR10, plain
+from caffe_acu.nets.builder import Acu
+from caffe_acu.nets.datasets import CVPR_CIFAR10
+from caffe_acu.nets.plain import plain
 from caffe_acu.nets.plain_authors import plain_authors
 
 INPUT = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 4 dim: 6 dim: 11 dim: 9 } } }"
@@ -30,7 +31,7 @@ def test_plain_network(acu, parameters, multiply_adds):
     counts = count_network(plain(acu))
     assert counts.parameters == parameters
     assert abs(counts.multiply_adds - multiply_adds) < 0.05e6
-    trained = count_network(plain(acu, source=CIFAR10), (3, 32, 32))
+    trained = count_network(plain(acu, source=CVPR_CIFAR10.source), (3, 32, 32))
     assert (trained.parameters, trained.multiply_adds) == (counts.parameters, counts.multiply_adds)
 
 
@@ -41,29 +42,6 @@ def test_the_authors_network_counts_as_ours():
 def test_cifar_100_has_the_papers_945252_parameters():
     assert count_network(plain(classes=100)).parameters == 945_252
     assert count_network(plain(Acu(), classes=100)).parameters == 945_348
-
-
-@pytest.mark.parametrize(
-    ("acus", "kernel", "dilation", "parameters", "multiply_adds"),
-    [
-        ("", 3, 2, 855_162, 104.4e6),  # Base-D2
-        ("conv2 conv3", 3, 1, 855_162 + 64, 105.7e6),  # ACU-C23
-        ("", 5, 1, 1_739_898, 161.0e6),  # Base-F5
-        ("conv1 conv2 conv3", 5, 1, 1_739_898 + 4 * 16 + 2 * 48, 164.8e6),  # ACU-F5
-    ],
-)
-def test_variants_on_the_papers_poster(acus, kernel, dilation, parameters, multiply_adds):
-    net = plain(Acu())
-    for each in net.layer:
-        if each.type == "ACU" and each.name.partition("_")[0] not in acus.split():
-            each.type = "Convolution"
-        if each.name.startswith("conv3"):
-            conv = each.convolution_param
-            conv.kernel_size[0], conv.pad[0] = kernel, dilation * (kernel // 2)
-            conv.dilation.append(dilation)
-    counts = count_network(net)
-    assert counts.parameters == parameters
-    assert abs(counts.multiply_adds - multiply_adds) < 0.05e6
 
 
 def test_convolution():
@@ -170,7 +148,7 @@ def test_unknown_types_and_broken_nets_are_reported():
     with pytest.raises(UserError, match="'a' .Convolution.: its bottom, .* is smaller than its kernel"):
         count(layer("Convolution", "convolution_param { num_output: 1 kernel_size: 20 }"))
     with pytest.raises(UserError, match="give --input"):
-        count_network(plain(source=CIFAR10))
+        count_network(plain(source=CVPR_CIFAR10.source))
 
 
 def test_command(capsys):
@@ -225,23 +203,3 @@ def test_grouped_acu(settings, sets, parameters, per_output):
 def test_groups_that_do_not_fit_are_refused(type_, settings, sets, message):
     with pytest.raises(UserError, match=message):
         count(layer(type_, f"convolution_param {{ num_output: 6 kernel_size: 3 {settings} }} acu_param {{ {sets} }}"))
-
-
-def test_one_argument_makes_a_grouped_convolution_a_grouped_acu():
-    net = Net("n")
-    net.input((1, 8, 9, 9))
-    net.conv("conv", 8, 3, group=4)
-    net.conv("grouped", 8, 3, group=4, acu=Acu())
-    net.conv("share", 8, 3, group=8, acu=Acu(position_group=1))
-    net.conv("plain", 8, 3, acu=Acu())
-    layers = {layer.name: layer for layer in net.proto.layer}
-    assert [layers[name].type for name in ("conv", "grouped", "share", "plain")] == [
-        "Convolution",
-        "GroupedACU",
-        "GroupedACU",
-        "ACU",
-    ]
-    assert [layers[name].convolution_param.group for name in layers if name != "data"] == [4, 4, 8, 1]
-    assert layers["share"].acu_param.position_group == 1
-    assert not layers["grouped"].acu_param.HasField("position_group")
-    assert count_network(net.proto).parameters == 2 * 8 * 2 * 9 + 4 * 16 + 8 * 9 + 16 + 64 * 9 + 16

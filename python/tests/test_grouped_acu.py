@@ -1,4 +1,4 @@
-"""GroupedACU in the tools: the grouped paper's counts, snapshots with several position sets, oblong kernels."""
+"""GroupedACU in the tools: descriptions, snapshots with several position sets, oblong kernels."""
 
 import math
 
@@ -8,72 +8,10 @@ from google.protobuf import text_format
 
 from caffe_acu.active_layer import read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.counts.network import count_network
 from caffe_acu.errors import UserError
 from caffe_acu.kernels import as_active, extrapolate
 from caffe_acu.net_param import set_blob
-from caffe_acu.nets.builder import Acu, Net
 from caffe_acu.positions import read_positions, read_series
-
-
-def bottleneck(net: Net, name: str, mid: int, out: int, stride: int, group: int, acu: Acu | None, first: bool) -> None:
-    """A pre-activation block; the first of a stage has a projection, which sees what the first layer sees."""
-    if first:
-        net.bn_relu(name)
-        source = net.top
-        net.conv(f"{name}_projection", out, 1, stride=stride)
-        skip, net.top = net.top, source
-    else:
-        skip = f"{name}_skip"
-        net.layer(f"{name}_split", "Split", tops=[f"{name}_in", skip])
-        net.bn_relu(name)
-    net.conv(f"{name}_a", mid, 1)
-    net.bn_relu(f"{name}_a")
-    net.conv(f"{name}_b", mid, 3, stride=stride, group=group, acu=acu)
-    net.bn_relu(f"{name}_b")
-    net.conv(f"{name}_c", out, 1)
-    net.layer(f"{name}_sum", "Eltwise", bottoms=[net.top, skip])
-
-
-def residual29(widths: tuple[int, int, int], groups: tuple[int, int, int], acu: Acu | None):
-    """Section 3.2 and Table 10 of the grouped paper."""
-    net = Net("residual29")
-    net.input((1, 3, 32, 32))
-    net.conv("conv0", 64, 3)
-    for stage, (mid, group) in enumerate(zip(widths, groups, strict=True)):
-        for block in range(3):
-            first = block == 0
-            stride = 2 if first and stage else 1
-            bottleneck(net, f"s{stage}b{block}", mid, 128 << stage, stride, group, acu, first)
-    net.bn_relu("last")
-    net.global_average_pool("pool")
-    net.conv("score", 10, 1, bias=True)
-    return net.proto
-
-
-NARROW, WIDE = (32, 64, 128), (64, 128, 256)
-
-
-@pytest.mark.parametrize(
-    ("widths", "groups", "acu", "parameters", "multiply_adds"),
-    [
-        (NARROW, (1, 1, 1), None, 1.2408, 193.7),
-        (NARROW, (1, 1, 1), Acu(), 1.2409, 197.8),
-        (WIDE, (16, 16, 16), None, 1.2811, 211.8),
-        (WIDE, (16, 16, 16), Acu(), 1.2834, 220.0),
-        (WIDE, (16, 32, 64), Acu(), 1.1897, 211.2),
-        (WIDE, (32, 64, 128), Acu(), 1.1709, 205.0),
-        (WIDE, (64, 128, 256), None, 1.1480, 193.6),
-        (WIDE, (64, 128, 256), Acu(), 1.1695, 201.9),
-        (WIDE, (64, 128, 256), Acu(position_group=1), 1.1482, 201.9),
-    ],
-    ids=["base", "acu", "16x4d", "16x4d-acu", "x4d-acu", "x2d-acu", "x1d", "x1d-acu", "x1d-share"],
-)
-def test_networks_of_the_grouped_paper(widths, groups, acu, parameters, multiply_adds):
-    """Tables 1, 3 and 5, in millions, with the digits that the tables round away."""
-    counts = count_network(residual29(widths, groups, acu))
-    assert round(counts.parameters / 1e6, 4) == parameters
-    assert round(counts.multiply_adds / 1e6, 1) == multiply_adds
 
 
 def grouped(settings: str) -> "caffe_pb2.LayerParameter":

@@ -9,7 +9,7 @@
 #   --architecture <n>     the GPU that is built for (90: H100, H200)
 #   --images <path>        CIFAR-10, an archive or a folder of any form that `caffe-acu data cifar10` reads
 #                          (default: $CAFFE_ACU_SHARED/data/cifar10-jpeg.tar.xz); `none` leaves them out
-#   --wheels "<names>"     packages to carry, for machines that lack them (numpy pillow lmdb protobuf tqdm); what
+#   --wheels "<names>"     packages to carry, for machines that lack them (numpy pillow lmdb protobuf six tqdm); what
 #                          the machine has already is not used
 #   --dcls                 carry DCLS, to compare with, too
 #   --limit <MiB>          refuse to make a larger kit (64)
@@ -20,7 +20,7 @@ fail() { say "$*"; exit 2; }
 
 out="" package="" architecture=90 limit=64 dcls=false
 images=${CAFFE_ACU_SHARED:+$CAFFE_ACU_SHARED/data/cifar10-jpeg.tar.xz}
-wheels="numpy pillow lmdb protobuf tqdm"
+wheels="numpy pillow lmdb protobuf six tqdm"
 while [ $# -gt 0 ]; do
   case "$1" in
     --package) package=${2:?"--package needs a path"}; shift ;;

@@ -100,7 +100,14 @@ def _add_missing_packages(about: dict[str, object], site: Path) -> None:
     if site.is_dir():
         sys.path.append(str(site))  # behind what is installed
         importlib.invalidate_caches()
-    needed = {"numpy": "numpy", "PIL": "pillow", "lmdb": "lmdb", "google.protobuf": "protobuf", "tqdm": "tqdm"}
+    needed = {
+        "numpy": "numpy",
+        "PIL": "pillow",
+        "lmdb": "lmdb",
+        "google.protobuf": "protobuf",
+        "six": "six",
+        "tqdm": "tqdm",
+    }
     missing = [package for module, package in needed.items() if not _is_there(module)]
     if missing:
         raise TrialError(

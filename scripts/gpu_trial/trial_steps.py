@@ -22,7 +22,7 @@ from caffe_acu.experiments.report import report
 from caffe_acu.experiments.timing import time_alone
 from caffe_acu.experiments.training import Where
 from caffe_acu.experiments.trial import TrialOptions, data_source, read_manifest, run_trial
-from caffe_acu.nets.plain import PAPER_ITERATIONS
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 
 DONE, LEFT, REFUSED, NOT_RUN, FAILED = "done", "not done yet", "refused", "not run", "failed"
 
@@ -51,7 +51,7 @@ class Options:
     repetitions: int = 50
     only: str = ""  # regular expression: measurements and checks
     tests: str = ""  # gtest filter instead of all
-    iterations: int = PAPER_ITERATIONS
+    iterations: int = CIFAR_ITERATIONS
     alone_iterations: int = 2000
     in_turn: bool = False
     seed: int = 1

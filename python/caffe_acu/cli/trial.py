@@ -42,11 +42,11 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.experiments.report import report
     from caffe_acu.experiments.training import Where
     from caffe_acu.experiments.trial import TrialOptions, run_trial
-    from caffe_acu.nets.plain import PAPER_ITERATIONS
+    from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 
     options = TrialOptions(
         data=str(Path(arguments.data).resolve()) if arguments.data else None,
-        iterations=arguments.iterations or (PAPER_ITERATIONS if arguments.paper else 500),
+        iterations=arguments.iterations or (CIFAR_ITERATIONS if arguments.paper else 500),
         warmup_iter=arguments.warmup,
         seed=arguments.seed,
         limit_train=arguments.limit_train,

@@ -10,7 +10,7 @@ from caffe_acu.experiments.environment import command_line, hardware, without_fo
 from caffe_acu.experiments.run import Run
 from caffe_acu.experiments.trial import Trial
 from caffe_acu.net_param import write_atomically
-from caffe_acu.nets.plain import PAPER_ITERATIONS
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 from caffe_acu.positions import read_positions
 
 
@@ -49,7 +49,7 @@ def report(trial: Trial, command: str = "") -> str:
 def _schedule(trial: Trial) -> str:
     if not trial.options.paper:
         return "short schedule (not the paper's)"
-    scaled = "" if trial.options.iterations == PAPER_ITERATIONS else f", scaled from {PAPER_ITERATIONS:,} iterations"
+    scaled = "" if trial.options.iterations == CIFAR_ITERATIONS else f", scaled from {CIFAR_ITERATIONS:,} iterations"
     return f"the paper's schedule{scaled}"
 
 

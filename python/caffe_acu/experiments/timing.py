@@ -10,7 +10,8 @@ from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
 from caffe_acu.experiments.training import Where, train
 from caffe_acu.nets.builder import Acu, DataSource
-from caffe_acu.nets.plain import cifar_solver, plain
+from caffe_acu.nets.plain import plain
+from caffe_acu.nets.schedules import CVPR_CIFAR
 
 NETWORKS = ("plain", "plain_acu")
 _STRETCHES = 10  # of iterations, each timed as a whole
@@ -39,7 +40,7 @@ def time_alone(
 def _runs(out: Path, source: DataSource, iterations: int) -> Iterator[tuple[str, Run]]:
     stretch = max(1, iterations // _STRETCHES)
     for name in NETWORKS:
-        solver = cifar_solver("", "")
+        solver = CVPR_CIFAR.message()
         solver.ClearField("test_iter")
         solver.ClearField("test_interval")
         # Shown is the time before an iteration, so one more is run than is timed.

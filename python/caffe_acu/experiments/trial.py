@@ -17,8 +17,9 @@ from caffe_acu.experiments.run import Run
 from caffe_acu.experiments.training import Where, train
 from caffe_acu.net_param import write_atomically
 from caffe_acu.nets.builder import Acu, DataSource
-from caffe_acu.nets.plain import PAPER_ITERATIONS, WARMUP_ITER, cifar_solver, plain
+from caffe_acu.nets.plain import plain
 from caffe_acu.nets.probe import probe, probe_solver
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS, CIFAR_WARMUP_ITER, CVPR_CIFAR
 
 _SETTINGS = "trial.json"
 # A short run's BatchNorm statistics must not remember its beginning: about 20 iterations instead of 1000.
@@ -37,7 +38,7 @@ class TrialOptions:
     seed: int = 1
     limit_train: int | None = None  # images per class
     limit_test: int | None = None
-    paper: bool = False  # the paper's schedule, to scale if it is not for PAPER_ITERATIONS
+    paper: bool = False  # the paper's schedule, to scale if it is not for CIFAR_ITERATIONS
 
     def __post_init__(self) -> None:
         if self.iterations < 4 or self.probe_iterations < 16:
@@ -49,7 +50,7 @@ class TrialOptions:
     def warmup(self) -> int:
         if self.warmup_iter is not None:
             return self.warmup_iter
-        return self.iterations * WARMUP_ITER // PAPER_ITERATIONS if self.paper else self.iterations // 4
+        return self.iterations * CIFAR_WARMUP_ITER // CIFAR_ITERATIONS if self.paper else self.iterations // 4
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,11 @@ def _make_pairs(out: Path, data_folder: Path, manifest: dict, options: TrialOpti
 
 def _paper_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
     """The paper's solver; all its iteration numbers to the scale of the trial's iterations."""
-    solver = cifar_solver("", "")
+    solver = CVPR_CIFAR.message()
     n = options.iterations
 
     def scaled(iteration: int) -> int:
-        return max(1, iteration * n // PAPER_ITERATIONS)
+        return max(1, iteration * n // CIFAR_ITERATIONS)
 
     solver.stepvalue[:] = [scaled(step) for step in solver.stepvalue]
     solver.max_iter, solver.random_seed = n, options.seed
@@ -187,7 +188,7 @@ def _paper_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
 def _short_solver(options: TrialOptions) -> "caffe_pb2.SolverParameter":
     """The paper's solver with its two drops of the rate at the same fractions of a shorter run."""
     n = options.iterations
-    solver = cifar_solver("", "")
+    solver = CVPR_CIFAR.message()
     solver.max_iter = n
     solver.stepvalue[:] = [max(1, n * 5 // 8), max(1, n * 7 // 8)]
     solver.test_interval = n // 2 if n % 2 == 0 else n

@@ -5,7 +5,9 @@ cannot move), and the authors' names of layers and blobs.
 """
 
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.nets.builder import Net
+from caffe_acu.net_param import rename
+from caffe_acu.net_spec import layers as L
+from caffe_acu.nets.builder import KEPT, LEARNED, MSRA, POSITION_LR_MULT, DataSource, Net
 
 # Layer, blob, outputs, kernel, stride.
 _ACTIVE_LAYERS = (
@@ -17,42 +19,38 @@ _ACTIVE_LAYERS = (
     ("conv3_1/1", "conv3_1/1", 192, 3, 2),
     ("conv3_1/2", "conv3_1/2", 192, 3, 1),
 )
-# The layers that normalise the one of that name are called bn1_1/1, not bn_conv1_1/1.
-_PREFIX = "conv"
+_PARTS = ("bn", "scale", "relu")
 
 
-def plain_authors() -> "caffe_pb2.NetParameter":
-    """Deploy network from ``data`` (1, 3, 32, 32) to ``score``, before the softmax, as in the authors' file."""
-    net = Net("PlainC")
-    net.input((1, 3, 32, 32))
+def plain_authors(*, source: DataSource | None = None, classes: int = 10) -> "caffe_pb2.NetParameter":
+    """To train and test on ``source``; or from ``data`` (1, 3, 32, 32) to ``score``, as in the authors' file."""
+    net = Net("PlainC", source, (3, 32, 32))
+    x = net.data
     for name, blob, outputs, kernel, stride in _ACTIVE_LAYERS:
-        layer = net.layer(name, "AConvFast", tops=[blob])
-        conv = layer.convolution_param
-        conv.num_output = outputs
-        conv.kernel_size.append(kernel)
-        conv.pad.append(kernel // 2)
-        conv.stride.append(stride)
-        conv.bias_term = False
-        layer.aconv_param.normalize = True
-        layer.aconv_param.pos_filler_std = -1
-        net.bn_relu(name.removeprefix(_PREFIX), separator="")
-    net.conv("fc1", 1000, 1)
-    net.bn_relu("fc1")
-    net.global_average_pool("prescore")
-    net.conv("score", 10, 1, bias=True)
-    return net.proto
+        convolution = {"num_output": outputs, "kernel_size": kernel, "pad": kernel // 2, "stride": stride}
+        layer = L.AConvFast(
+            x,
+            name=name,
+            param=[LEARNED, KEPT, *[{"lr_mult": POSITION_LR_MULT, "decay_mult": 0}] * 2],
+            convolution_param={**convolution, "bias_term": False, "weight_filler": MSRA.weight},
+            aconv_param={"normalize": True, "pos_filler_std": -1},
+        )
+        x = net.bn_relu(net.add(blob, layer), name)
+    x = net.conv_bn_relu(x, "fc1", 1000, 1)
+    x = net.conv(net.global_pool(x, "prescore"), "score", classes, 1, bias=True)
+    message = net.message() if source is None else net.classify(x)
+    rename(message, {f"{part}_{name}": _normalising(part, name) for name, *_ in _ACTIVE_LAYERS for part in _PARTS})
+    return message
 
 
 def our_names() -> dict[str, str]:
     """The authors' names of layers, and those of the same layers in :func:`caffe_acu.nets.plain.plain`."""
     names = {"fc1": "fc1", "prescore": "pool", "score": "score"}
-    stages = [name for name, *_ in _ACTIVE_LAYERS] + ["fc1"]
-    ours = ["conv0", "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "fc1"]
-    for theirs, our in zip(stages, ours, strict=True):
+    names |= {f"{part}_fc1": f"{part}_fc1" for part in _PARTS}
+    ours = ["conv0", "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2"]
+    for (theirs, *_), our in zip(_ACTIVE_LAYERS, ours, strict=True):
         names[theirs] = our
-        separator = "_" if theirs == "fc1" else ""
-        for part in ("bn", "scale", "relu"):
-            names[f"{part}{separator}{theirs.removeprefix(_PREFIX)}"] = f"{part}_{our}"
+        names |= {_normalising(part, theirs): f"{part}_{our}" for part in _PARTS}
     return names
 
 
@@ -60,3 +58,7 @@ def our_blobs() -> dict[str, str]:
     """The same for the blobs between the layers."""
     names = our_names()
     return {"prescore": "pool", **{blob: names[name] for name, blob, *_ in _ACTIVE_LAYERS}}
+
+
+def _normalising(part: str, name: str) -> str:
+    return part + name.removeprefix("conv")  # bn1_1/1, not bn_conv1_1/1

@@ -15,15 +15,10 @@ WARMUP_ITER = 200
 
 def probe(acu: bool, source: DataSource, classes: int) -> "caffe_pb2.NetParameter":
     """3x3 convolution or ACU, 16 outputs, ReLU, global maximum, linear classifier."""
-    net = Net("probe_acu" if acu else "probe")
-    net.lmdb_data(source)
-    net.conv("conv", OUTPUTS, 3, bias=True, acu=Acu(WARMUP_ITER, POSITION_LR_MULT) if acu else None)
-    net.layer("relu", "ReLU", tops=[net.top])
-    pool = net.layer("pool", "Pooling").pooling_param
-    pool.pool, pool.global_pooling = caffe_pb2.PoolingParameter.MAX, True
-    net.conv("score", classes, 1, bias=True)
-    net.loss_and_accuracy()
-    return net.proto
+    net = Net("probe_acu" if acu else "probe", source, (3, source.crop_size, source.crop_size))
+    x = net.conv(net.data, "conv", OUTPUTS, 3, bias=True, acu=Acu(WARMUP_ITER, POSITION_LR_MULT) if acu else None)
+    x = net.global_pool(net.relu(x, "conv"), maximum=True)
+    return net.classify(net.conv(x, "score", classes, 1, bias=True))
 
 
 def probe_solver(max_iter: int, seed: int) -> "caffe_pb2.SolverParameter":

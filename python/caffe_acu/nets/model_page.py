@@ -1,0 +1,76 @@
+"""The ``readme.md`` of a network, in the habit of Caffe's model zoo: front matter in YAML, then text for people."""
+
+import json
+from collections.abc import Iterable
+
+from caffe_acu.nets.model import Model
+from caffe_acu.papers.printed import TITLES, Printed
+
+NOT_TRAINED = "not trained here"
+
+
+def model_page(model: Model) -> str:
+    return "\n".join([*_front_matter(model), f"# {model.title}", "", *_text(model), *_results(model), *_how(model)])
+
+
+def _front_matter(model: Model) -> list[str]:
+    rows = model.printed
+    fields = {
+        "name": model.title,
+        "paper": TITLES[model.paper],
+        "table": _unique(row.place for row in rows),
+        "rows": _unique(row.row for row in rows),
+        "params": model.count.parameters,
+        "params_printed": _unique(row.params for row in rows),
+        "madds": model.count.multiply_adds,
+        "madds_printed": _unique(row.madds for row in rows),
+        "expected": [f"{row.result}, {row.dataset}" for row in rows],
+        "status": NOT_TRAINED,
+    }
+    # JSON is YAML.
+    return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"]
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, values)))
+
+
+def _text(model: Model) -> list[str]:
+    assumed = [*model.assumed, *model.data.assumed, *_solver_assumptions(model)]
+    if not assumed:
+        return [model.text, ""]
+    return [model.text, "", "Assumed, because the paper does not print it:", "", *(f"- {one}" for one in assumed), ""]
+
+
+def _solver_assumptions(model: Model) -> list[str]:
+    return [f"`{name}` of the solver: {reason}" for name, reason in model.schedule.assumed.items()]
+
+
+def _results(model: Model) -> list[str]:
+    if not model.printed:
+        return []
+    lines = ["| printed in | row | data | paper | ours |", "|---|---|---|---|---|"]
+    lines += [f"| {row.place} | {row.row} | {row.dataset} | {row.result} | not run |" for row in model.printed]
+    return [*lines, *_remarks(model.printed), ""]
+
+
+def _remarks(rows: Iterable[Printed]) -> list[str]:
+    notes = _unique(row.note for row in rows)
+    return ["", *(f"Remark: {note}." for note in notes)] if notes else []
+
+
+def _how(model: Model) -> list[str]:
+    solver = f"models/{model.folder}/solver.prototxt"
+    start = " --weights <start.caffemodel>" if model.start else ""
+    lines = [
+        "To train, from the root of the repository:",
+        "",
+        f"    {model.data.command}",
+        f"    caffe train --solver {solver}{start}",
+        "",
+    ]
+    if model.start:
+        lines += [f"It starts from: {model.start}", ""]
+    if model.data.remark:
+        lines += [model.data.remark, ""]
+    return lines

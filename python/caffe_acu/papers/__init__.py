@@ -1,0 +1,1 @@
+"""What the two papers and the poster print."""

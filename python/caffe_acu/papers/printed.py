@@ -1,0 +1,64 @@
+"""Every result that the papers and the poster print, and the network in ``models/`` that it belongs to.
+
+``printed.csv`` has a line for each number: paper, table, row, data set, metric, value, standard deviation and number
+of runs where they are given, parameters and multiply-adds as they are printed, the network, and a remark.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TITLES = {
+    "cvpr2017": "Active Convolution: Learning the Shape of Convolution for Image Classification (CVPR 2017)",
+    "poster": "Poster of Active Convolution (CVPR 2017)",
+    "grouped": "Integrating Multiple Receptive Fields through Grouped Active Convolution",
+}
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed result. ``value`` and ``std`` are in percent, or points of it; None: not printed."""
+
+    paper: str  # a key of TITLES
+    table: str
+    row: str
+    dataset: str
+    metric: str
+    value: float
+    std: float | None
+    runs: int | None
+    params: str  # as printed, for instance "1.24M"; "" if not
+    madds: str
+    model: str  # folder below models/
+    note: str
+
+    @property
+    def place(self) -> str:
+        """Where it stands: "Table 2", "Section 4.3.3"."""
+        if self.paper == "poster":
+            return f"Poster, {self.table}"
+        return f"Table {self.table}" if self.table.isdigit() else self.table.capitalize()
+
+    @property
+    def result(self) -> str:
+        """The value as the tables of the papers show it, with its metric."""
+        value = f"{self.value:+.2f}" if self.metric.startswith(("improvement", "change")) else f"{self.value:g}"
+        deviation = f" ± {self.std:g}" if self.std is not None else ""
+        return f"{value}{deviation} ({self.metric})"
+
+
+@cache
+def printed_results() -> tuple[Printed, ...]:
+    """All of them, in the order of the papers."""
+    with open(Path(__file__).with_name("printed.csv"), newline="", encoding="utf-8") as file:
+        return tuple(_read(line) for line in csv.DictReader(file))
+
+
+def _read(line: dict[str, str]) -> Printed:
+    numbers = {
+        "value": float(line["value"]),
+        "std": float(line["std"]) if line["std"] else None,
+        "runs": int(line["runs"]) if line["runs"] else None,
+    }
+    return Printed(**{**line, **numbers})
