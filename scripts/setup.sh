@@ -63,6 +63,8 @@ packages+=(
   libopenblas-dev libtbb-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   # The system's Python, because Debian's Boost.Python is made for that one.
   python3 python3-dev python3-venv
+  # Lays out the drawings of networks, and letters as wide as those that browsers show for Helvetica and Arial.
+  graphviz fonts-liberation
 )
 # Fibers, as which the emulation of a GPU runs threads.
 [ -z "$cuda" ] || packages+=(libboost-context-dev)

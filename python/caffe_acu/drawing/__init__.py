@@ -1,0 +1,1 @@
+"""A network as a picture: prototxt -> steps -> boxes -> repeated blocks -> DOT text -> Graphviz. No libcaffe."""
