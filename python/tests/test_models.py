@@ -166,3 +166,34 @@ def test_position_sets(folder, layers, sets):
     active = [read_active_layer(layer) for layer in BY_FOLDER[folder].deploy().layer if layer.type in ACTIVE_TYPES]
     assert len(active) == layers
     assert sets is None or sum(layer.sets for layer in active) == sets
+
+
+# ---- What is printed of counts
+@pytest.mark.parametrize("row", [row for row in printed_results() if row.params or row.madds], ids=str)
+def test_printed_counts(row):
+    """Every cell, by the convention of its table: M = 2^20 on the poster, fixed synapses counted in two of Table 9."""
+    count = BY_FOLDER[row.model].counted_by(row.counted_by)
+    assert not row.params or row.as_printed(count.parameters, row.params) == row.params
+    assert not row.madds or row.as_printed(count.multiply_adds, row.madds) == row.madds
+
+
+def test_only_the_acus_of_table_9_need_a_convention_that_equation_7_does_not_give():
+    rows = {row.model: row for row in printed_results() if row.convention == "table9"}
+    assert set(rows) == {"grouped/depthwise_acu29", "grouped/depthwise_acu47"}
+    for folder, row in rows.items():
+        by_equation_7 = BY_FOLDER[folder].count.parameters
+        assert row.as_printed(by_equation_7, row.params) == {"16.13M": "16.11M", "27.37M": "27.34M"}[row.params]
+
+
+def test_the_table_of_networks_shows_paper_and_ours():
+    lines = (MODELS / "README.md").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("| Depthwise ACU-29, x1d |"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1] == "[depthwise_acu29](grouped/depthwise_acu29)"
+    assert cells[2:4] == ["16.13M", "16.13M (16,133,962)"]
+    assert cells[-2:] == ["3.9 ± 0.09 (test error %)", "not run"]
+    tables = [line for line in lines if line.startswith("| ") and not line.startswith("| row |")]
+    assert len(tables) == len(printed_results())
+    for line in tables:
+        folder = line.split("](")[1].split(")")[0]
+        assert (MODELS / folder / "train_val.prototxt").is_file()

@@ -8,8 +8,10 @@ from caffe_acu.papers.printed import TITLES, Printed, printed_results
 _HEAD = """\
 # The networks of both papers
 
-Every row of every table, and of the poster, with the network that it is about. Parameters and multiply-adds are those
-of the paper beside ours (`caffe-acu counts`); results are the paper's beside ours, or "not run".
+Every row of every table, and of the poster, with the network that it is about. Parameters and multiply-adds of the
+paper stand beside ours, counted by `caffe-acu counts`, rounded as the paper rounds and exact; results beside ours, or
+"not run". [docs/networks.md](../docs/networks.md) has drawings, and tells how the papers were read where they say
+nothing.
 
 Each folder has `train_val.prototxt`, `deploy.prototxt`, `solver.prototxt` and a readme with what is assumed. All of it
 is made by `caffe-acu models` from [python/caffe_acu/nets](../python/caffe_acu/nets), this page too.
@@ -37,17 +39,33 @@ def _table(rows: list[Printed], models: dict[str, Model]) -> list[str]:
         "|---|---|--:|--:|--:|--:|---|---|---|",
     ]
     for row in rows:
-        count = models[row.model].count
+        count = models[row.model].counted_by(row.counted_by)
         cells = (
             row.row,
             f"[{row.model.partition('/')[2]}]({row.model})",
             row.params or "-",
-            f"{count.parameters:,}",
+            _beside(row, row.params, count.parameters),
             row.madds or "-",
-            f"{count.multiply_adds / 1e6:,.1f}M",
+            _beside(row, row.madds, count.multiply_adds),
             row.dataset,
             row.result,
             "not run",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    for note, names in _rows_by_note(rows).items():
+        about = "" if len(names) == len(rows) else f"{', '.join(names)}: "
+        lines += ["", f"{about}{note}."]
     return lines
+
+
+def _rows_by_note(rows: list[Printed]) -> dict[str, list[str]]:
+    noted: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            noted.setdefault(row.note, []).append(row.row)
+    return noted
+
+
+def _beside(row: Printed, printed: str, count: int) -> str:
+    """Our count; first, where the paper prints one, in its digits."""
+    return f"{row.as_printed(count, printed)} ({count:,})" if printed else f"{count:,}"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from caffe_acu.counts.conventions import CONVENTIONS, Convention
+
 TITLES = {
     "cvpr2017": "Active Convolution: Learning the Shape of Convolution for Image Classification (CVPR 2017)",
     "poster": "Poster of Active Convolution (CVPR 2017)",
@@ -34,6 +36,15 @@ class Printed:
     convention: str  # by which these count, a name of caffe_acu.counts.conventions
     model: str  # folder below models/
     note: str
+
+    @property
+    def counted_by(self) -> Convention:
+        return CONVENTIONS[self.convention]
+
+    def as_printed(self, count: int, printed: str) -> str:
+        """A count with the digits and the unit of a printed one, such as ``params``."""
+        digits, unit = printed[:-1], printed[-1:]
+        return self.counted_by.abbreviate(count, len(digits.partition(".")[2]), "G" if unit == "G" else "M")
 
     @property
     def place(self) -> str:
