@@ -4,12 +4,10 @@
 whichever is imported first, so messages can be handed to pycaffe.
 """
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
-_NAME = "caffe.proto.caffe_pb2"
+from caffe_acu import pycaffe
 
 
 def _find() -> Path:
@@ -23,22 +21,7 @@ def _find() -> Path:
     )
 
 
-def _load() -> ModuleType:
-    # `import caffe.proto.caffe_pb2` would import the package `caffe`, and with it libcaffe, first.
-    if _NAME not in sys.modules:
-        spec = importlib.util.spec_from_file_location(_NAME, _find())
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[_NAME] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[_NAME]
-            raise
-    return sys.modules[_NAME]
-
-
-caffe_pb2 = _load()
+caffe_pb2 = pycaffe.load("caffe.proto.caffe_pb2", _find)
 
 
 def build_folder() -> Path:

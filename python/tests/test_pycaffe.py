@@ -24,6 +24,15 @@ def test_the_messages_are_the_same_whichever_way_they_are_imported():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_after_ours_pycaffe_is_whole():
+    """A module of a package is its attribute, too, whoever loaded it."""
+    code = (
+        "import caffe_acu.net_spec as ours, caffe; assert caffe.net_spec.NetSpec is ours.NetSpec; "
+        "assert caffe.proto.caffe_pb2 is caffe.net_spec.caffe_pb2 and caffe.proto.caffe_pb2.TEST == caffe.TEST"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
 def test_our_layers_are_known():
     import caffe
 
