@@ -4,6 +4,8 @@ The ACU version replaces the 3x3 convolutions, conv3 to conv5. The last two are 
 position set of its own: five sets in all, 80 parameters. The 11x11 and 5x5 convolutions stay.
 """
 
+from typing import Any
+
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.net_spec import Top
 from caffe_acu.net_spec import layers as L
@@ -29,33 +31,10 @@ def alexnet(
     return net.classify(net.fc(x, "fc8", classes, _gaussian(0.01), bias_lr_mult=2), top5=True)
 
 
-def _conv(
-    net: Net,
-    x: Top,
-    name: str,
-    outputs: int,
-    kernel: int,
-    *,
-    stride: int = 1,
-    pad: int | None = None,
-    group: int = 1,
-    bias: float = 0,
-    acu: Acu | None = None,
-) -> Top:
-    x = net.conv(
-        x,
-        name,
-        outputs,
-        kernel,
-        stride=stride,
-        pad=pad,
-        group=group,
-        bias=True,
-        filler=_gaussian(0.01, bias),
-        bias_lr_mult=2,
-        acu=acu,
-    )
-    return net.relu(x, name)
+def _conv(net: Net, x: Top, name: str, outputs: int, kernel: int, *, bias: float = 0, **conv: Any) -> Top:
+    """Convolution and ReLU. ``bias``: at the start; ``conv``: see :meth:`Net.conv`."""
+    filler = _gaussian(0.01, bias)
+    return net.relu(net.conv(x, name, outputs, kernel, bias=True, filler=filler, bias_lr_mult=2, **conv), name)
 
 
 def _norm(net: Net, x: Top, name: str) -> Top:

@@ -46,6 +46,7 @@ class DataSource:
     scale: float = 1  # applied after that
 
     def transform(self, phase: int) -> dict[str, Any]:
+        """``transform_param`` of the Data layer of a phase, TRAIN or TEST."""
         param: dict[str, Any] = {"mean_value": list(self.mean)} if self.mean else {}
         if self.mean_file:
             param["mean_file"] = self.mean_file
@@ -66,6 +67,7 @@ class Filler:
     bias: float = 0
 
     def param(self) -> dict[str, Any]:
+        """The fields of ``convolution_param`` or ``inner_product_param``."""
         bias = {"bias_filler": {"type": "constant", "value": self.bias}} if self.bias else {}
         return {"weight_filler": self.weight, **bias}
 
@@ -95,7 +97,7 @@ class Net:
             (self._test_data,) = test.to_proto().layer
 
     def add(self, name: str, top: Top) -> Top:
-        """Gives a layer made with NetSpec its name, which no other layer may have."""
+        """Gives a layer made with NetSpec its name; ValueError if another layer has it."""
         if name in self._spec.tops:
             raise ValueError(f"two layers are called {name!r}")
         self._spec[name] = top
@@ -155,13 +157,13 @@ class Net:
     ) -> Top:
         """BatchNorm, and Scale with bias, that belong to the layer ``name``: ``bn_<name>``, ``scale_<name>``.
 
-        Caffe normalises with the batch's statistics in training and with the averaged ones in the test.
+        Caffe normalises with the batch's statistics in training and with the averaged ones in the test. It sets
+        their rates to 0 by itself; a prototxt that says so too counts as an old one, which is upgraded.
         """
         options: dict[str, Any] = {"in_place": True} if in_place else {}
         if moving_average_fraction is not None:
             options["moving_average_fraction"] = moving_average_fraction
-        # Mean, variance and their weight are statistics, not learned.
-        x = self.add(f"bn_{name}", L.BatchNorm(x, param=[KEPT] * 3, **options))
+        x = self.add(f"bn_{name}", L.BatchNorm(x, **options))
         scale = L.Scale(x, in_place=True, param=[_WITHOUT_DECAY] * 2, scale_param={"bias_term": True})
         return self.add(f"scale_{name}", scale)
 
