@@ -185,6 +185,19 @@ def test_only_the_acus_of_table_9_need_a_convention_that_equation_7_does_not_giv
         assert row.as_printed(by_equation_7, row.params) == {"16.13M": "16.11M", "27.37M": "27.34M"}[row.params]
 
 
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ("Inception + BN", "72.0 (top-1 accuracy %, 1 crop)"),
+        ("x1d/ACU/Share", "5.2 ± 0.04 (test error %)"),
+        ("Base-D2", "-0.02 (improvement over Base, points)"),
+        ("ACU-all", "+0.68 (improvement over Base, points)"),
+    ],
+)
+def test_results_are_shown_as_printed(row, shown):
+    assert shown in [printed.result for printed in printed_results() if printed.row == row]
+
+
 def test_the_table_of_networks_shows_paper_and_ours():
     lines = (MODELS / "README.md").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("| Depthwise ACU-29, x1d |"))

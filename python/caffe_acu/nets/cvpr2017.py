@@ -21,7 +21,13 @@ from caffe_acu.nets.schedules import (
 )
 
 _ACU = Acu(CIFAR_WARMUP_ITER)
-_WIDTHS_ASSUMED = "widths 16, 32, 64 and a first convolution 3x3, 16: not printed"
+_GRADIENT_ASSUMED = "the gradient of positions is normalised, as on CIFAR"
+_SCORE_ASSUMED = "the last layer is a 1x1 convolution with bias after the pooling, as in the authors' file"
+_PROJECTIONS_ASSUMED = (
+    "the stride of a block is that of its first 3x3 convolution",
+    "projections read what the block's first batch normalisation and ReLU give, and are not normalised",
+)
+_RESIDUAL_ASSUMED = ("widths 16, 32, 64; the first convolution is 3x3 with 16 outputs", *_PROJECTIONS_ASSUMED)
 
 
 def cvpr2017_models() -> list[Model]:
@@ -58,7 +64,7 @@ def _table2() -> list[Model]:
 def _table3() -> list[Model]:
     return _on_both_cifars(
         *(
-            replace(model, assumed=(_WIDTHS_ASSUMED,))
+            replace(model, assumed=_RESIDUAL_ASSUMED)
             for model in (
                 _cifar(
                     "basic_residual32",
@@ -90,7 +96,15 @@ def _table3() -> list[Model]:
 
 
 def _table4() -> list[Model]:
-    pre_activation = "blocks are of the pre-activation kind, as the paper's other residual networks"
+    alexnet_assumed = (
+        "weights start from Gaussians and biases at 0 or 0.1, as in Caffe's AlexNet; section 3 has the method of He "
+        'et al. "for all experiments"'
+    )
+    resnet_assumed = (
+        "blocks are of the pre-activation kind, as the paper's other residual networks",
+        "widths 64, 128, 256, 512 and four times as many outputs",
+        *_PROJECTIONS_ASSUMED,
+    )
     alexnet_model = Model(
         "cvpr2017/alexnet",
         "AlexNet for Places365",
@@ -98,6 +112,7 @@ def _table4() -> list[Model]:
         ALEXNET_PLACES,
         ALEXNET,
         "AlexNet as Caffe has it, with 365 outputs.",
+        (alexnet_assumed,),
     )
     resnet_model = Model(
         "cvpr2017/resnet26",
@@ -106,7 +121,7 @@ def _table4() -> list[Model]:
         RESNET26_PLACES,
         RESNET26,
         "An 18-layer residual network with bottlenecks in place of basic blocks.",
-        (pre_activation,),
+        resnet_assumed,
     )
     return [
         alexnet_model,
@@ -117,7 +132,11 @@ def _table4() -> list[Model]:
             build=partial(alexnet, Acu(PLACES_WARMUP_ITER, position_lr_mult=0.1)),
             text="conv3, conv4 and conv5 are ACUs: one position set, and two in each of the grouped ones; warm-up "
             "of 50,000 iterations.",
-            assumed=("the rate of positions is 0.001 as in section 2.5, hence 0.1 of the base rate, not 0.01 of it",),
+            assumed=(
+                alexnet_assumed,
+                "the rate of positions is 0.001 as in section 2.5, hence 0.1 of the base rate, not 0.01 of it",
+                _GRADIENT_ASSUMED,
+            ),
         ),
         resnet_model,
         replace(
@@ -126,19 +145,12 @@ def _table4() -> list[Model]:
             title="ResNet26 with ACUs for Places365",
             build=partial(resnet26, Acu(PLACES_WARMUP_ITER)),
             text="The 3x3 convolutions of the eight blocks are ACUs; warm-up of 50,000 iterations.",
-            assumed=(pre_activation, "the rate of positions is 0.01 of the base rate, as on CIFAR"),
+            assumed=(*resnet_assumed, "the rate of positions is 0.01 of the base rate, as on CIFAR", _GRADIENT_ASSUMED),
         ),
     ]
 
 
 def _poster() -> list[Model]:
-    rounded = _cifar(
-        "plain_acu_round",
-        "Plain network with rounded positions",
-        partial(plain, Acu(learn=False)),
-        "Positions of a trained `plain_acu` are rounded to whole pixels and frozen, and the network is tuned for "
-        "another 20,000 iterations.",
-    )
     return [
         _cifar(
             "plain_d2",
@@ -147,9 +159,15 @@ def _poster() -> list[Model]:
             "conv3_1 and conv3_2 have dilation 2: their receptive field is that of 5x5, their parameters those of 3x3.",
         ),
         replace(
-            rounded,
+            _cifar(
+                "plain_acu_round",
+                "Plain network with rounded positions",
+                partial(plain, Acu(learn=False)),
+                "Positions of a trained `plain_acu` are rounded to whole pixels and frozen, and the network is tuned "
+                "for another 20,000 iterations.",
+            ),
             schedule=ACU_ROUND,
-            start="The weights of a trained `plain_acu` whose positions have been rounded.",
+            start="the weights of a trained `plain_acu` whose positions have been rounded.",
         ),
         _cifar(
             "plain_acu_c23",
@@ -173,7 +191,7 @@ def _poster() -> list[Model]:
 
 
 def _cifar(name: str, title: str, build: Build, text: str) -> Model:
-    return Model(f"cvpr2017/{name}", title, build, CVPR_CIFAR10, CVPR_CIFAR, text)
+    return Model(f"cvpr2017/{name}", title, build, CVPR_CIFAR10, CVPR_CIFAR, text, (_SCORE_ASSUMED,))
 
 
 def _on_both_cifars(*models: Model) -> list[Model]:

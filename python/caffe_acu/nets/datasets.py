@@ -35,8 +35,8 @@ CVPR_CIFAR10 = DataSet(
     DataSource(**_lmdbs("cifar10/lmdb"), train_batch=64, test_batch=100, crop_size=32),
     "caffe-acu data cifar10 --source <archive or folder> --out data/cifar10/lmdb",
     (
-        "images are padded by mirroring, with which the authors' weights agree; the paper says 4 pixels",
-        "0.1 is added to every eigenvalue of the ZCA",
+        "contrast is normalised to a norm of 55 for each image; 0.1 is added to every eigenvalue of the ZCA",
+        "the 4 pixels around an image mirror it, with which the authors' weights agree",
     ),
 )
 CVPR_CIFAR100 = replace(
@@ -55,7 +55,7 @@ GROUPED_CIFAR10 = DataSet(
     "caffe-acu data cifar10 --preprocess gcn --source <archive or folder> --out data/cifar10/lmdb-gcn",
     (
         'the images are "normalized" to the same contrast, without ZCA',
-        "images are padded by mirroring; the paper says 4 pixels",
+        "the 4 pixels around an image mirror it, as in the earlier paper",
     ),
 )
 
@@ -69,14 +69,20 @@ _PLACES_SOURCE = DataSource(
     mean_file="data/places365/lmdb/mean.binaryproto",
 )
 _PLACES_COMMAND = "caffe-acu data places365 --source <folder> --out data/places365/lmdb"
-_PLACES_REMARK = "The paper used four GPUs with 32 images each; Caffe reads `batch_size` images for every GPU."
-_PLACES_ASSUMED = "the mean image of the training set is subtracted"
+_PLACES_REMARK = (
+    "The paper used four GPUs with 32 images each. Caffe reads `batch_size` images for every GPU: set it to 32 on four."
+)
+_PLACES_ASSUMED = (
+    "the mean image of the training set is subtracted",
+    "images are 256x256, the middle of the image after its shorter side has been scaled to 256; those of `data_256` "
+    "are taken as they are",
+)
 ALEXNET_PLACES = DataSet(
     "Places365-Standard",
     365,
     _PLACES_SOURCE,
     _PLACES_COMMAND,
-    (_PLACES_ASSUMED, "crops have 227x227 pixels, as in Caffe's AlexNet"),
+    (*_PLACES_ASSUMED, "crops have 227x227 pixels, as in Caffe's AlexNet"),
     _PLACES_REMARK,
 )
 RESNET26_PLACES = DataSet(
@@ -84,7 +90,7 @@ RESNET26_PLACES = DataSet(
     365,
     replace(_PLACES_SOURCE, crop_size=224),
     _PLACES_COMMAND,
-    (_PLACES_ASSUMED, "crops have 224x224 pixels"),
+    (*_PLACES_ASSUMED, "crops have 224x224 pixels"),
     _PLACES_REMARK,
 )
 

@@ -51,7 +51,7 @@ def _tables_1_and_2() -> list[Model]:
             "29-layer network with fixed ACUs",
             Middle(acu=Acu(learn=False)),
             "ACUs at the positions that a `resnet29_acu` has learned, from the first iteration on, and frozen.",
-            start="Random weights, with the positions of a trained `resnet29_acu`.",
+            start="random weights, with the positions of a trained `resnet29_acu`.",
         ),
     ]
 
@@ -108,18 +108,20 @@ def _tables_4_and_5() -> list[Model]:
             Middle("x1d", acu=Acu(learn=False)),
             "Depthwise ACUs at the positions that a `resnet29_x1d_acu` has learned, from the first iteration on, and "
             "there they stay.",
-            start="Random weights, with the positions of a trained `resnet29_x1d_acu`.",
+            start="random weights, with the positions of a trained `resnet29_x1d_acu`.",
         ),
     ]
 
 
 def _imagenet() -> list[Model]:
+    which_inception = "Inception is GoogLeNet without auxiliary classifiers: so the printed counts come out"
     models = [
         _on_imagenet(
             "inception",
             "Inception with batch normalisation",
             inception,
             "GoogLeNet without its auxiliary classifiers, batch normalisation before every ReLU.",
+            which_inception,
             "no LRN and no dropout",
         ),
         _on_imagenet(
@@ -127,6 +129,7 @@ def _imagenet() -> list[Model]:
             "Inception, modules replaced by depthwise ACUs",
             partial(inception, Acu()),
             "A 1x1 convolution and a depthwise ACU in place of every Inception module, 1.4 times as wide.",
+            which_inception,
             "no LRN and no dropout",
             "the last block keeps its 1024 channels; widths are rounded down: with these the printed counts come out",
             "batch normalisation and ReLU after the 1x1 convolution and after the ACU",
@@ -146,11 +149,12 @@ def _imagenet() -> list[Model]:
             "The last depthwise convolution of each of the twelve residual blocks is an ACU.",
             "no dropout",
             "the first two convolutions are padded",
-            "which convolutions are ACUs: the printed parameters decide",
         ),
     ]
-    rounding = (
-        "widths are rounded down, those of the first and last convolution too: with these the printed counts come out"
+    mobilenet_assumed = (
+        "widths are rounded down, those of the first and last convolution too, and the first block has a 1x1 "
+        "convolution before its depthwise one: so the printed counts come out",
+        "ReLU, where the original has ReLU6; no dropout",
     )
     for width in WIDTHS:
         name, title = f"mobilenet_v2_x{width / 10}", f"MobileNet v2, x{width / 10}"
@@ -159,25 +163,25 @@ def _imagenet() -> list[Model]:
                 name,
                 title,
                 partial(mobilenet_v2, width),
-                f"MobileNet v2 with {width / 10} of its widths.",
-                rounding,
-                "ReLU, where the original has ReLU6",
+                f"MobileNet v2, its widths times {width / 10}.",
+                *mobilenet_assumed,
             ),
             _on_imagenet(
                 f"{name}_acu",
                 f"{title}, with depthwise ACUs",
                 partial(mobilenet_v2, width, Acu()),
-                f"MobileNet v2 with {width / 10} of its widths; all 17 depthwise convolutions are ACUs.",
-                rounding,
-                "ReLU, where the original has ReLU6",
+                f"MobileNet v2, its widths times {width / 10}; all 17 depthwise convolutions are ACUs.",
+                *mobilenet_assumed,
             ),
         ]
     return models
 
 
 def _table9() -> list[Model]:
-    # Post-activation and the shortcut without normalisation are this module's reading, see nets/resnext.py.
-    assumed = ("post-activation blocks, as in ResNeXt", "projections are not normalised: so the counts come out")
+    assumed = (
+        "post-activation blocks, as in ResNeXt",
+        "projections are not normalised: so the printed counts come out",
+    )
     return [
         _cifar(
             "resnext29_8x64d",
@@ -219,10 +223,18 @@ def _resnet29(
     variant: str, title: str, middle: Middle, text: str, assumed: tuple[str, ...] = (), start: str = ""
 ) -> Model:
     name = f"resnet29_{variant}" if variant else "resnet29"
-    return _cifar(name, title, partial(resnet29, middle), text, assumed, start)
+    projections = (
+        "projections are not normalised: so the printed counts come out; they read what the block's first batch "
+        "normalisation and ReLU give"
+    )
+    return _cifar(name, title, partial(resnet29, middle), text, (projections, *assumed), start)
 
 
 def _on_imagenet(name: str, title: str, build: Build, text: str, *assumed: str) -> Model:
-    rates = ("the rate of positions is 0.01 of the base rate, as on CIFAR",) if name.endswith("_acu") else ()
-    filler = "the fully connected layer starts with Glorot's weights, as in the authors' later networks"
-    return Model(f"grouped/{name}", title, build, IMAGENET, IMAGENET_SCHEDULE, text, (*assumed, *rates, filler))
+    positions = "the rate of positions is 0.01 of the base rate, and their gradient normalised, as on CIFAR"
+    weights = (
+        "weights start as on CIFAR, by the method of He et al., those of the fully connected layer by Glorot's, as in "
+        "the authors' later networks"
+    )
+    assumed += (positions, weights) if name.endswith("_acu") else (weights,)
+    return Model(f"grouped/{name}", title, build, IMAGENET, IMAGENET_SCHEDULE, text, assumed)

@@ -60,17 +60,20 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 
 def _how(model: Model) -> list[str]:
-    solver = f"models/{model.folder}/solver.prototxt"
+    folder = f"models/{model.folder}"
     start = " --weights <start.caffemodel>" if model.start else ""
+    weights = f"{folder}/{model.name}_iter_{model.schedule.settings['max_iter']}.caffemodel"
+    crops = " --crops 10" if any("10-crop" in row.metric for row in model.printed) else ""
     lines = [
-        "To train, from the root of the repository:",
+        "To train and test, from the root of the repository:",
         "",
         f"    {model.data.command}",
-        f"    caffe train --solver {solver}{start}",
+        f"    caffe train --solver {folder}/solver.prototxt{start}",
+        f"    caffe-acu evaluate {folder}/train_val.prototxt {weights}{crops}",
         "",
     ]
     if model.start:
-        lines += [f"It starts from: {model.start}", ""]
+        lines += [f"It starts from {model.start}", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines

@@ -21,8 +21,11 @@ is made by `caffe-acu models` from [python/caffe_acu/nets](../python/caffe_acu/n
 def model_table(models: list[Model]) -> str:
     by_folder = {model.folder: model for model in models}
     lines = [_HEAD]
-    for (paper, place), rows in groupby(printed_results(), key=lambda row: (row.paper, row.place)):
-        lines += [f"## {TITLES[paper]}: {place}", "", *_table(list(rows), by_folder), ""]
+    for paper, results in groupby(printed_results(), key=lambda row: row.paper):
+        lines += [f"## {TITLES[paper]}", ""]
+        for place, rows in groupby(results, key=lambda row: row.place):
+            heading = [] if paper == "poster" else [f"### {place}", ""]
+            lines += [*heading, *_table(list(rows), by_folder), ""]
     unlisted = [model for model in models if not model.printed]
     lines += [
         "## Beside the tables",
@@ -54,7 +57,7 @@ def _table(rows: list[Printed], models: dict[str, Model]) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     for note, names in _rows_by_note(rows).items():
         about = "" if len(names) == len(rows) else f"{', '.join(names)}: "
-        lines += ["", f"{about}{note}."]
+        lines += ["", f"{about}{note}." if about else f"{note[0].upper()}{note[1:]}."]
     return lines
 
 

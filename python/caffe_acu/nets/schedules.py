@@ -83,6 +83,7 @@ ACU_ROUND = Schedule(
         "max_iter": 20_000,
     },
     {
+        "type": "as in the training before it",
         "base_lr": "the rate with which the training before it ended",
         "lr_policy": "no drop of the rate is mentioned",
         "weight_decay": "as in the training before it",
@@ -121,7 +122,7 @@ IMAGENET = Schedule(
         "type": "not printed; as on CIFAR-10",
         "momentum": "not printed; as on CIFAR-10",
         "weight_decay": "not printed; that of the CVPR paper's ResNet26, one for all networks",
-        "lr_policy": "linear, to 0",
+        "lr_policy": "linear as printed; that it ends at 0 is not",
         "max_iter": "60 epochs in batches of 256; the batch is not printed",
     },
 )

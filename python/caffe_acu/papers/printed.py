@@ -48,16 +48,19 @@ class Printed:
 
     @property
     def place(self) -> str:
-        """Where it stands: "Table 2", "Section 4.3.3"."""
+        """Where it stands: "Table 2", "Section 4.3.3", "Poster"."""
         if self.paper == "poster":
-            return f"Poster, {self.table}"
+            return "Poster"
         return f"Table {self.table}" if self.table.isdigit() else self.table.capitalize()
 
     @property
     def result(self) -> str:
         """The value as the tables of the papers show it, with its metric."""
-        value = f"{self.value:+.2f}" if self.metric.startswith(("improvement", "change")) else f"{self.value:g}"
-        deviation = f" ± {self.std:g}" if self.std is not None else ""
+        if self.metric.startswith(("improvement", "change")):
+            value = f"{self.value:+.2f}" if self.value else "-"  # what the others are compared with
+        else:
+            value = str(self.value)
+        deviation = f" ± {self.std}" if self.std is not None else ""
         return f"{value}{deviation} ({self.metric})"
 
 
