@@ -1,5 +1,6 @@
 """Rates, warm-up, schedules and structure of the networks in models/, as the papers say."""
 
+import re
 from collections import defaultdict
 
 import caffe
@@ -9,6 +10,8 @@ from google.protobuf import text_format
 
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.cli.main import build_parser
+from caffe_acu.data.options import DEFAULT_PREPROCESSING
 from caffe_acu.net_param import format_prototxt
 from caffe_acu.nets import zoo
 from caffe_acu.nets.builder import Acu
@@ -73,6 +76,8 @@ def test_warm_up(model):
             assert layer.acu_param.warmup_iter == WARMUP.get(model.name, 0)
             assert layer.acu_param.learn_positions == (model.name not in FROZEN)
             assert layer.acu_param.normalize_gradient
+        elif layer.type == "AConvFast":
+            assert layer.aconv_param.normalize and layer.aconv_param.pos_filler_std == -1  # its 3x3 lattice
 
 
 # Section 3.1 and 5 of the CVPR paper, the poster; appendix B and section 5.1 of the grouped paper.
@@ -113,6 +118,9 @@ def test_schedule(model):
     assert read == expected_schedule(model.folder)
     assert solver.momentum == pytest.approx(0.9)
     assert solver.iter_size == 1
+    assert 0 < solver.snapshot <= solver.max_iter and solver.random_seed >= 0
+    normalised = any(layer.type == "BatchNorm" for layer in model.train_val().layer)
+    assert solver.test_initialization != normalised  # without statistics yet, a test divides by nothing
     if solver.lr_policy == "multistep":
         assert solver.gamma == pytest.approx(0.1)
     if solver.lr_policy == "poly":
@@ -123,6 +131,47 @@ def test_schedule(model):
 def test_a_test_sees_every_image_once(model):
     images = {"CIFAR-10": 10_000, "CIFAR-100": 10_000, "Places365-Standard": 36_500, "ImageNet": 50_000}
     assert model.schedule.message().test_iter[0] * model.data.source.test_batch == images[model.data.name]
+
+
+# Folder of the LMDBs, the test's LMDB, size of a training crop, what is subtracted, the factor.
+IMAGES = {
+    "cvpr2017 CIFAR-10": ("cifar10/lmdb", "test", 32, (), "", 1),
+    "cvpr2017 CIFAR-100": ("cifar100/lmdb", "test", 32, (), "", 1),
+    "cvpr2017 Places365-Standard": ("places365/lmdb", "val", 224, (), "mean.binaryproto", 1),
+    "grouped CIFAR-10": ("cifar10/lmdb-gcn", "test", 32, (), "", 1),
+    "grouped ImageNet": ("imagenet/lmdb", "val", 224, (103.94, 116.78, 123.68), "", 1 / 57.63),
+}
+
+
+@every_model
+def test_images(model):
+    """Training images are cropped at random and mirrored; photographs are cropped in the test too."""
+    folder, test, crop, mean, mean_file, scale = IMAGES[f"{model.paper} {model.data.name}"]
+    crop = 227 if "alexnet" in model.name else crop
+    train_data, test_data = (layer for layer in model.train_val().layer if layer.type == "Data")
+    assert train_data.data_param.source == f"data/{folder}/train_lmdb"
+    assert test_data.data_param.source == f"data/{folder}/{test}_lmdb"
+    assert [data.transform_param.mirror for data in (train_data, test_data)] == [True, False]
+    of_test = crop if test == "val" else 0  # a CIFAR image is as large as a crop
+    assert [data.transform_param.crop_size for data in (train_data, test_data)] == [crop, of_test]
+    for data in (train_data, test_data):
+        assert list(data.transform_param.mean_value) == pytest.approx(mean)
+        assert data.transform_param.mean_file == (f"data/{folder}/{mean_file}" if mean_file else "")
+        assert data.transform_param.scale == pytest.approx(scale, abs=1e-5)
+
+
+@every_model
+def test_the_command_that_is_told_makes_these_images(model):
+    _, *words = re.sub("<.*?>", "SOURCE", model.data.command).split()
+    arguments = build_parser().parse_args(words)
+    folder, *_ = IMAGES[f"{model.paper} {model.data.name}"]
+    assert str(arguments.out) == f"data/{folder}"
+    assert arguments.data_set == folder.partition("/")[0]
+    if model.data.name.startswith("CIFAR"):
+        assert (arguments.preprocess or DEFAULT_PREPROCESSING) == ("gcn" if model.paper == "grouped" else "gcn-zca")
+        assert (arguments.pad, arguments.pad_mode, arguments.channel_order) == (4, "mirror", "rgb")
+    else:
+        assert (arguments.size, arguments.fit, arguments.channel_order) == (256, "crop", "bgr")
 
 
 @every_model
