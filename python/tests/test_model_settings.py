@@ -216,7 +216,7 @@ def pair(name: str) -> tuple[str, str]:
     [pair(folder) for folder in BY_FOLDER if folder.endswith("_acu") and not folder.endswith("inception_acu")],
 )
 def test_an_acu_network_has_the_names_of_its_base(base, acu):
-    """So the weights of the one start the other; only the types of some layers differ."""
+    """So they can be compared, and weights be carried over; only the types of some layers differ."""
     layers = [{layer.name: layer.type for layer in BY_FOLDER[folder].train_val().layer} for folder in (base, acu)]
     assert list(layers[0]) == list(layers[1])
     changed = {(before, after) for before, after in zip(*map(dict.values, layers), strict=True) if before != after}

@@ -73,7 +73,8 @@ def _how(model: Model) -> list[str]:
         "",
     ]
     if model.start:
-        lines += [f"It starts from {model.start}", ""]
+        made = "[docs/networks.md](../../../docs/networks.md#frozen-shapes) has the lines that make them."
+        lines += [f"It starts from {model.start} {made}", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines
