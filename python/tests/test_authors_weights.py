@@ -27,7 +27,8 @@ def test_published_weights(shared, tmp_path):
     net = caffe.Net(str(prototxt), str(shared / "golden" / "plain_iter_10000.caffemodel"), caffe.TEST)
     net.blobs["data"].reshape(*golden["input"].shape)
     net.blobs["data"].data[...] = golden["input"]
-    scores = net.forward()["score"].reshape(golden["score64"].shape)
+    net.forward()
+    scores = net.blobs["score"].data.reshape(golden["score64"].shape)
     assert np.abs(scores - golden["score64"]).max() < 1e-3 * np.abs(golden["score64"]).max()
 
 
@@ -38,7 +39,7 @@ def test_published_weights_run_backward(shared, tmp_path):
     net.blobs["data"].data[...] = np.random.default_rng(0).normal(size=(1, 3, 32, 32))
     net.forward()
     net.blobs["score"].diff[...] = 1
-    net.backward()
+    net.backward(start="score")
     for layer in ("conv1_1/1", "conv3_1/2"):
         for blob in (0, 2, 3):
             assert np.abs(net.params[layer][blob].diff).max() > 0

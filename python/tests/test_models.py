@@ -5,10 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 
 from caffe_acu.active_layer import ACTIVE_TYPES, read_active_layer
+from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.network import count_network
 from caffe_acu.nets import zoo
+from caffe_acu.nets.model_page import model_page
 from caffe_acu.papers.printed import printed_results
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -196,6 +199,16 @@ def test_only_the_acus_of_table_9_need_a_convention_that_equation_7_does_not_giv
 )
 def test_results_are_shown_as_printed(row, shown):
     assert shown in [printed.result for printed in printed_results() if printed.row == row]
+
+
+@every_model
+def test_a_page_tells_how_to_test_as_the_paper_did(model):
+    (line,) = (line for line in model_page(model).splitlines() if "caffe-acu evaluate" in line)
+    assert ("--crops 10" in line) == (model.data.name == "Places365-Standard")
+    solver = text_format.Parse(
+        (MODELS / model.folder / "solver.prototxt").read_text(encoding="utf-8"), caffe_pb2.SolverParameter()
+    )
+    assert f"{solver.net} {solver.snapshot_prefix}_iter_{solver.max_iter}.caffemodel" in line
 
 
 def test_the_table_of_networks_shows_paper_and_ours():

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.network import count_network
 from caffe_acu.nets.builder import Acu, DataSource, Net
 
@@ -67,6 +68,7 @@ def test_data_of_both_phases_stand_at_the_top():
         assert list(layer.transform_param.mean_value) == [1, 2, 3]
         assert layer.transform_param.scale == 0.5
     assert message.layer[-1].accuracy_param.top_k == 5
+    assert [[rule.phase for rule in layer.include] for layer in rest] == [[], [], [caffe_pb2.TEST], [caffe_pb2.TEST]]
 
 
 def test_test_images_of_the_right_size_are_not_cropped():

@@ -23,7 +23,7 @@ _PARTS = ("bn", "scale", "relu")
 
 
 def plain_authors(*, source: DataSource | None = None, classes: int = 10) -> "caffe_pb2.NetParameter":
-    """To train and test on ``source``; or from ``data`` (1, 3, 32, 32) to ``score``, as in the authors' file."""
+    """To train and test on ``source``; or from ``data`` (1, 3, 32, 32) to ``prob``, as in the authors' file."""
     net = Net("PlainC", source, (3, 32, 32))
     x = net.data
     for name, blob, outputs, kernel, stride in _ACTIVE_LAYERS:
@@ -37,8 +37,7 @@ def plain_authors(*, source: DataSource | None = None, classes: int = 10) -> "ca
         )
         x = net.bn_relu(net.add(blob, layer), name)
     x = net.conv_bn_relu(x, "fc1", 1000, 1)
-    x = net.conv(net.global_pool(x, "prescore"), "score", classes, 1, bias=True)
-    message = net.message() if source is None else net.classify(x)
+    message = net.classify(net.conv(net.global_pool(x, "prescore"), "score", classes, 1, bias=True))
     rename(message, {f"{part}_{name}": _normalising(part, name) for name, *_ in _ACTIVE_LAYERS for part in _PARTS})
     return message
 
