@@ -60,17 +60,15 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 
 def _how(model: Model) -> list[str]:
-    solver = f"models/{model.folder}/solver.prototxt"
-    start = " --weights <start.caffemodel>" if model.start else ""
-    lines = [
-        "To train, from the root of the repository:",
-        "",
-        f"    {model.data.command}",
-        f"    caffe train --solver {solver}{start}",
-        "",
-    ]
+    train = f"caffe train --solver models/{model.folder}/solver.prototxt"
+    commands = [model.data.command]
     if model.start:
-        lines += [f"It starts from: {model.start}", ""]
+        commands += [model.start.command.format(folder=model.folder), f"{train} --weights start.caffemodel"]
+    else:
+        commands.append(train)
+    lines = ["To train, from the root of the repository:", "", *(f"    {command}" for command in commands), ""]
+    if model.start:
+        lines += [f"It starts from {model.start.text}.", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines
