@@ -25,6 +25,26 @@ def register(subparsers) -> None:
         "--names", choices=("plain",), help="also rename layers; plain: from the authors' plain network to ours"
     )
     ring.set_defaults(run=_run_ring_to_raster)
+    rounded = kinds.add_parser(
+        "round-positions",
+        help="synapses to the nearest pixel (ACU-Round)",
+        description="Writes a trained caffemodel anew, every synapse at the nearest pixel: what the ACU-Round of the "
+        "CVPR paper's poster starts from (models/cvpr2017/plain_acu_round).",
+    )
+    rounded.add_argument("input", type=Path, metavar="IN", help="caffemodel")
+    rounded.add_argument("output", type=Path, metavar="OUT", help="caffemodel to write")
+    rounded.set_defaults(run=_run_round_positions)
+    fresh = kinds.add_parser(
+        "fresh-weights",
+        help="random weights around learned positions (ACU-Fixed)",
+        description="Writes a caffemodel of NET, as its fillers start it, with the positions of a trained one: what "
+        "the grouped paper's ACU-Fixed starts from (models/grouped/resnet29_acu_fixed).",
+    )
+    fresh.add_argument("net", type=Path, metavar="NET", help="prototxt with fillers and no data layer (deploy)")
+    fresh.add_argument("trained", type=Path, metavar="TRAINED", help="caffemodel with ACU layers of the same names")
+    fresh.add_argument("output", type=Path, metavar="OUT", help="caffemodel to write")
+    fresh.add_argument("--seed", type=int, default=1, metavar="N", help="of the random weights (1)")
+    fresh.set_defaults(run=_run_fresh_weights)
 
 
 def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
@@ -44,3 +64,25 @@ def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
     has_weights = any(layer.blobs for layer in net.layer)
     write_atomically(arguments.output, net.SerializeToString() if has_weights else format_prototxt(net))
     print(f"converted {len(converted)} layers: {', '.join(converted)}")
+
+
+def _run_round_positions(arguments: argparse.Namespace) -> None:
+    from caffe_acu.convert.starts import round_positions
+    from caffe_acu.errors import UserError
+    from caffe_acu.net_param import read_net, write_atomically
+
+    net = read_net(arguments.input)
+    try:
+        layers = round_positions(net)
+    except UserError as error:
+        raise UserError(f"{arguments.input}: {error}") from error
+    write_atomically(arguments.output, net.SerializeToString())
+    print(f"rounded the positions of {len(layers)} layers: {', '.join(layers)}")
+
+
+def _run_fresh_weights(arguments: argparse.Namespace) -> None:
+    from caffe_acu.convert.starts import fresh_weights
+    from caffe_acu.net_param import write_atomically
+
+    weights = fresh_weights(arguments.net, arguments.trained, arguments.seed)
+    write_atomically(arguments.output, weights.SerializeToString())

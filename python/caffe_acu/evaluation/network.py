@@ -1,6 +1,5 @@
 """The network in Caffe, with weights that were checked before Caffe, which would abort the process, sees them."""
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import TestNet
 from caffe_acu.experiments.environment import gpu_numbers_end
 from caffe_acu.net_param import blob_shapes, format_prototxt, read_net
+from caffe_acu.quiet_caffe import import_caffe
 
 
 class Network:
@@ -20,7 +20,7 @@ class Network:
     def __init__(self, net: TestNet, weights: Path, shape: tuple[int, ...], gpu: int | None = None) -> None:
         """UserError, which names the layer, if ``weights`` are another network's; and without the GPU ``gpu``."""
         trained = read_net(weights)
-        caffe = _import_caffe()
+        caffe = import_caffe()
         _choose_processor(caffe, gpu)
         self._input, self._scores = net.input, net.scores
         with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8") as file:
@@ -47,13 +47,6 @@ class Network:
         if not np.isfinite(scores).all():
             raise UserError(f"blob {self._scores!r} holds NaN or infinity: the weights are of a run that diverged")
         return scores
-
-
-def _import_caffe() -> Any:
-    os.environ.setdefault("GLOG_minloglevel", "2")  # a line for every layer otherwise; read when Caffe is loaded
-    import caffe
-
-    return caffe
 
 
 def _choose_processor(caffe: Any, gpu: int | None) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from caffe_acu.nets.alexnet import alexnet
 from caffe_acu.nets.builder import Acu
 from caffe_acu.nets.datasets import ALEXNET_PLACES, CVPR_CIFAR10, CVPR_CIFAR100, RESNET26_PLACES
-from caffe_acu.nets.model import Build, Model
+from caffe_acu.nets.model import Build, Model, Start
 from caffe_acu.nets.plain import plain
 from caffe_acu.nets.plain_authors import plain_authors
 from caffe_acu.nets.residual_cifar import basic_residual32, bottleneck_residual47
@@ -167,7 +167,10 @@ def _poster() -> list[Model]:
                 "for another 20,000 iterations.",
             ),
             schedule=ACU_ROUND,
-            start="the weights of a trained `plain_acu` whose positions have been rounded.",
+            start=Start(
+                "the weights of a trained `plain_acu`, its positions rounded",
+                "caffe-acu convert round-positions <plain_acu>.caffemodel start.caffemodel",
+            ),
         ),
         _cifar(
             "plain_acu_c23",

@@ -20,6 +20,17 @@ class Build(Protocol):
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a training begins with, if not with random weights: in words, and the command that makes it.
+
+    The command writes ``start.caffemodel``; "{folder}" in it is the model's own.
+    """
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Model:
     """A network with its training.
 
@@ -29,7 +40,7 @@ class Model:
         build: the network that trains and tests on a source; without one, the network to deploy.
         text: what it is, in a sentence or two.
         assumed: what the paper does not tell of the network; the data set and the schedule have their own.
-        start: how its training begins, if not with random weights.
+        start: None: with random weights.
     """
 
     folder: str
@@ -39,7 +50,7 @@ class Model:
     schedule: Schedule
     text: str
     assumed: tuple[str, ...] = ()
-    start: str = ""
+    start: Start | None = None
 
     @property
     def paper(self) -> str:

@@ -61,20 +61,18 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 def _how(model: Model) -> list[str]:
     folder = f"models/{model.folder}"
-    start = " --weights <start.caffemodel>" if model.start else ""
+    train = f"caffe train --solver {folder}/solver.prototxt"
+    commands = [model.data.command]
+    if model.start:
+        commands += [model.start.command.format(folder=model.folder), f"{train} --weights start.caffemodel"]
+    else:
+        commands.append(train)
     weights = f"{folder}/{model.name}_iter_{model.schedule.settings['max_iter']}.caffemodel"
     crops = " --crops 10" if any("10-crop" in row.metric for row in model.printed) else ""
-    lines = [
-        "To train and test, from the root of the repository:",
-        "",
-        f"    {model.data.command}",
-        f"    caffe train --solver {folder}/solver.prototxt{start}",
-        f"    caffe-acu evaluate {folder}/train_val.prototxt {weights}{crops}",
-        "",
-    ]
+    commands.append(f"caffe-acu evaluate {folder}/train_val.prototxt {weights}{crops}")
+    lines = ["To train and test, from the root of the repository:", "", *(f"    {command}" for command in commands), ""]
     if model.start:
-        made = "[docs/networks.md](../../../docs/networks.md#frozen-shapes) has the lines that make them."
-        lines += [f"It starts from {model.start} {made}", ""]
+        lines += [f"It starts from {model.start.text}.", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines
