@@ -99,7 +99,11 @@ def test_an_active_network_can_be_made_more_active(net, tmp_path):
             "layer 'c' (ACU): neither kernel_size nor acu_param.position is given",
         ),
         ("name: 'empty'", [], "no layers in it; a network's prototxt or caffemodel was expected"),
-        ("layers { name: 'old' }", [], "layers in the format of before 2014; run upgrade_net_proto_* on it first"),
+        (
+            "layers { name: 'old' }",
+            [],
+            "layers in the format of before 2014; first run build/bin/upgrade_net_proto_text OLD NEW",
+        ),
     ],
 )
 def test_mistakes_in_a_network(net, tmp_path, capsys, text, options, message):
