@@ -1,4 +1,4 @@
-"""What every figure shares: its making without a display or global state, colours, and its saving."""
+"""What every figure shares: its making without a display or global state, and its saving."""
 
 from pathlib import Path
 
@@ -7,11 +7,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from caffe_acu.errors import UserError
-
-# Okabe and Ito's palette, which people with any colour vision can tell apart, in an order that
-# keeps neighbours unlike.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F")
-GREY = "#b5b5b5"
 
 
 def new_figure(width: float, height: float) -> Figure:
