@@ -118,6 +118,13 @@ def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState", phase: i
     )
 
 
+def stage_cure(net: "caffe_pb2.NetParameter", phase: int) -> str:
+    """What a message about a missing bottom ends with, if layers are left out for want of a stage."""
+    rules = [rule for layer in net.layer for rule in layer.include if not rule.HasField("phase") or rule.phase == phase]
+    stages = dict.fromkeys(stage for rule in rules for stage in rule.stage if stage not in net.state.stage)
+    return f"; layers of a stage are left out: give --stage {' or '.join(stages)}" if stages else ""
+
+
 def format_prototxt(message: Message, comment: str = "") -> str:
     """Text form in which short nested messages stand on one line; ``comment``: lines for the top, without #."""
     header = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())

@@ -127,3 +127,15 @@ def test_conventions_are_explained(capsys):
     with pytest.raises(SystemExit):
         main(["counts", "net.prototxt", "--convention", "other"])
     assert "invalid choice: 'other'" in capsys.readouterr().err
+
+
+def test_stages_may_be_chosen(tmp_path, capsys):
+    net = tmp_path / "net.prototxt"
+    shapes = "input_param {{ shape {{ dim: 1 dim: {} dim: 5 dim: 5 }} }} include {{ phase: TEST stage: '{}' }}"
+    inputs = [layer("data", "Input", "none", shapes.format(*of)) for of in ((3, "a"), (7, "b"))]
+    text = "".join(inputs).replace("bottom: 'none'", "") + layer("conv", "Convolution", "data", CONVOLUTION)
+    net.write_text(text)
+    assert main(["counts", str(net)]) == 2
+    assert capsys.readouterr().err.endswith("in the test phase; layers of a stage are left out: give --stage a or b\n")
+    totals = [json.loads(run(capsys, str(net), "--stage", stage, "--json"))["parameters"] for stage in "ab"]
+    assert totals == [6 * 3 * 9 + 6, 6 * 7 * 9 + 6]
