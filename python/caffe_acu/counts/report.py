@@ -60,10 +60,9 @@ def comparison_markdown(counts: Mapping[str, NetworkCount]) -> str:
 
 
 def _notes(count: NetworkCount) -> list[str]:
-    abbreviate = count.convention.abbreviate
+    parameters, multiply_adds = _in_short(count)
     notes = [
-        f"{count.name or 'network'}: {abbreviate(count.parameters)} parameters, {abbreviate(count.multiply_adds)} "
-        f"multiply-adds for one image",
+        f"{count.name or 'network'}: {parameters} parameters, {multiply_adds} multiply-adds for one image",
         _convention_note(count.convention),
     ]
     return [*notes, f"NOT COUNTED, so the totals lack them: {_uncounted(count)}"] if count.uncounted else notes
@@ -100,14 +99,22 @@ def _side_by_side(counts: Mapping[str, NetworkCount]) -> Table:
     table = [("network", "parameters", "in short", "multiply-adds", "in short", "NOT COUNTED")]
     for file, count in counts.items():
         parameters, multiply_adds = _numbers(count)
-        abbreviate = count.convention.abbreviate
-        short = abbreviate(count.parameters), abbreviate(count.multiply_adds)
+        short = _in_short(count)
         table.append((file, parameters, short[0], multiply_adds, short[1], _uncounted(count)))
     return _without_empty_columns(table)
 
 
 def _total(count: NetworkCount) -> str:
     return f"total without {len(count.uncounted)} of its layers" if count.uncounted else "total"
+
+
+def _in_short(count: NetworkCount) -> Line:
+    """Parameters and multiply-adds as papers print them; small ones whole, since 0.00M tells nothing."""
+    convention = count.convention
+    return tuple(
+        convention.abbreviate(n) if 100 * n >= convention.mega else f"{n:,}"
+        for n in (count.parameters, count.multiply_adds)
+    )
 
 
 def _numbers(line) -> Line:
