@@ -7,8 +7,8 @@ from pathlib import Path
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "convert",
-        help="bring the authors' files into our form",
-        description="Turns files from one form into another. Outputs of the network stay the same.",
+        help="bring the authors' files into our form; make weights to start from",
+        description="Makes caffemodels and prototxts of others.",
     )
     kinds = parser.add_subparsers(title="conversions", dest="conversion", metavar="<conversion>", required=True)
     ring = kinds.add_parser(
@@ -16,7 +16,8 @@ def register(subparsers) -> None:
         help="the authors' AConvFast layers as ACUs",
         description="The authors' layers keep their synapses in the order of a ring around the origin; ours, and "
         "ordinary convolutions, keep taps row by row. Weights of the one loaded into the other would go unnoticed. "
-        "This command rewrites a caffemodel or a prototxt of theirs, reordering weights and positions.",
+        "This command rewrites a caffemodel or a prototxt of theirs, reordering weights and positions. Outputs stay "
+        "the same.",
         epilog="example: caffe-acu convert ring-to-raster plain_iter_64000.caffemodel ours.caffemodel --names plain",
     )
     ring.add_argument("input", type=Path, metavar="IN", help="caffemodel or prototxt with AConvFast layers")
@@ -25,6 +26,29 @@ def register(subparsers) -> None:
         "--names", choices=("plain",), help="also rename layers; plain: from the authors' plain network to ours"
     )
     ring.set_defaults(run=_run_ring_to_raster)
+    rounded = kinds.add_parser(
+        "round-positions",
+        help="learned positions at whole pixels (ACU-Round of the poster)",
+        description="Rounds all positions in a caffemodel to whole pixels. Outputs change, until the weights have been "
+        "tuned to them, for which the poster freezes the positions.",
+    )
+    _add_trained_and_start(rounded)
+    rounded.set_defaults(run=_run_round_positions)
+    taken = kinds.add_parser(
+        "take-positions",
+        help="learned positions with random weights (ACU-Fixed of the grouped paper)",
+        description="Makes random weights for a network, as Caffe would to train it, but with the positions that "
+        "another training has learned.",
+    )
+    _add_trained_and_start(taken)
+    taken.add_argument("--net", type=Path, required=True, metavar="NET", help="the network, a deploy prototxt")
+    taken.add_argument("--seed", type=int, default=1, metavar="N", help="of the random weights (1)")
+    taken.set_defaults(run=_run_take_positions)
+
+
+def _add_trained_and_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trained", type=Path, metavar="TRAINED", help="the caffemodel of a network with ACUs")
+    parser.add_argument("start", type=Path, metavar="START", help="the caffemodel to write")
 
 
 def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
@@ -44,3 +68,33 @@ def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
     has_weights = any(layer.blobs for layer in net.layer)
     write_atomically(arguments.output, net.SerializeToString() if has_weights else format_prototxt(net))
     print(f"converted {len(converted)} layers: {', '.join(converted)}")
+
+
+def _run_round_positions(arguments: argparse.Namespace) -> None:
+    from caffe_acu.convert.start_weights import round_positions
+    from caffe_acu.errors import UserError
+    from caffe_acu.net_param import read_net, write_atomically
+
+    weights = read_net(arguments.trained)
+    try:
+        rounded = round_positions(weights)
+    except UserError as error:
+        raise UserError(f"{arguments.trained}: {error}") from error
+    write_atomically(arguments.start, weights.SerializeToString())
+    print(f"rounded the positions of {len(rounded)} layers: {', '.join(rounded)}")
+
+
+def _run_take_positions(arguments: argparse.Namespace) -> None:
+    from caffe_acu.convert.start_weights import random_weights, take_positions
+    from caffe_acu.errors import UserError
+    from caffe_acu.net_param import read_net, read_prototxt, write_atomically
+
+    trained = read_net(arguments.trained)
+    read_prototxt(arguments.net)  # what is no network gets its message here; Caffe would end the process
+    weights = random_weights(arguments.net, arguments.seed)
+    try:
+        taken = take_positions(weights, trained)
+    except UserError as error:
+        raise UserError(f"{arguments.trained}: {error}") from error
+    write_atomically(arguments.start, weights.SerializeToString())
+    print(f"took the positions of {len(taken)} layers: {', '.join(taken)}")

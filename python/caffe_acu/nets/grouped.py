@@ -6,7 +6,7 @@ from caffe_acu.nets.builder import Acu
 from caffe_acu.nets.datasets import GROUPED_CIFAR10, IMAGENET
 from caffe_acu.nets.inception import inception
 from caffe_acu.nets.mobilenet_v2 import WIDTHS, mobilenet_v2
-from caffe_acu.nets.model import Build, Model
+from caffe_acu.nets.model import Build, Model, Start
 from caffe_acu.nets.resnet29 import Middle, resnet29
 from caffe_acu.nets.resnext import resnext
 from caffe_acu.nets.schedules import CIFAR_WARMUP_ITER, GROUPED_CIFAR, TABLE9, Schedule
@@ -51,7 +51,7 @@ def _tables_1_and_2() -> list[Model]:
             "29-layer network with fixed ACUs",
             Middle(acu=Acu(learn=False)),
             "ACUs at the positions that a `resnet29_acu` has learned, from the first iteration on, and frozen.",
-            start="Random weights, with the positions of a trained `resnet29_acu`.",
+            start=_positions_of("acu"),
         ),
     ]
 
@@ -108,7 +108,7 @@ def _tables_4_and_5() -> list[Model]:
             Middle("x1d", acu=Acu(learn=False)),
             "Depthwise ACUs at the positions that a `resnet29_x1d_acu` has learned, from the first iteration on, and "
             "there they stay.",
-            start="Random weights, with the positions of a trained `resnet29_x1d_acu`.",
+            start=_positions_of("x1d_acu"),
         ),
     ]
 
@@ -209,17 +209,27 @@ def _cifar(
     build: Build,
     text: str,
     assumed: tuple[str, ...] = (),
-    start: str = "",
+    start: Start | None = None,
     schedule: Schedule = GROUPED_CIFAR,
 ) -> Model:
     return Model(f"grouped/{name}", title, build, GROUPED_CIFAR10, schedule, text, assumed, start)
 
 
 def _resnet29(
-    variant: str, title: str, middle: Middle, text: str, assumed: tuple[str, ...] = (), start: str = ""
+    variant: str, title: str, middle: Middle, text: str, assumed: tuple[str, ...] = (), start: Start | None = None
 ) -> Model:
     name = f"resnet29_{variant}" if variant else "resnet29"
     return _cifar(name, title, partial(resnet29, middle), text, assumed, start)
+
+
+def _positions_of(variant: str) -> Start:
+    """For the network of the same positions, fixed."""
+    name = f"resnet29_{variant}"
+    return Start(
+        f"Random weights, with the positions of a trained `{name}`.",
+        f"grouped/{name}",
+        f"take-positions --net models/grouped/{name}_fixed/deploy.prototxt",
+    )
 
 
 def _on_imagenet(name: str, title: str, build: Build, text: str, *assumed: str) -> Model:

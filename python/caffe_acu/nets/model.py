@@ -20,6 +20,15 @@ class Build(Protocol):
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a training begins with, if not with random weights."""
+
+    text: str
+    trained: str  # the network, below ``models/``, that has to be trained before
+    conversion: str  # of ``caffe-acu convert``, which makes of its weights what this training starts from
+
+
+@dataclass(frozen=True)
 class Model:
     """A network with its training.
 
@@ -29,7 +38,7 @@ class Model:
         build: the network that trains and tests on a source; without one, the network to deploy.
         text: what it is, in a sentence or two.
         assumed: what the paper does not tell of the network; the data set and the schedule have their own.
-        start: how its training begins, if not with random weights.
+        start: how its training begins; None: with random weights.
     """
 
     folder: str
@@ -39,7 +48,7 @@ class Model:
     schedule: Schedule
     text: str
     assumed: tuple[str, ...] = ()
-    start: str = ""
+    start: Start | None = None
 
     @property
     def paper(self) -> str:

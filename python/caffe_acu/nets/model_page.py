@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from caffe_acu.nets.model import Model
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 from caffe_acu.papers.printed import TITLES, Printed
 
 NOT_TRAINED = "not trained here"
@@ -60,17 +62,21 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 
 def _how(model: Model) -> list[str]:
-    solver = f"models/{model.folder}/solver.prototxt"
-    start = " --weights <start.caffemodel>" if model.start else ""
+    folder = f"models/{model.folder}"
+    commands, weights = [model.data.command], ""
+    if model.start:
+        trained = f"models/{model.start.trained}/{Path(model.start.trained).name}_iter_{CIFAR_ITERATIONS}.caffemodel"
+        commands.append(f"caffe-acu convert {model.start.conversion} {trained} {folder}/start.caffemodel")
+        weights = f" --weights {folder}/start.caffemodel"
+    commands.append(f"caffe train --solver {folder}/solver.prototxt{weights}")
     lines = [
-        "To train, from the root of the repository:",
+        "To train, from the root of the repository ([on a GPU, interrupted, tested](../../README.md#how-to-train)):",
         "",
-        f"    {model.data.command}",
-        f"    caffe train --solver {solver}{start}",
+        *(f"    {command}" for command in commands),
         "",
     ]
     if model.start:
-        lines += [f"It starts from: {model.start}", ""]
+        lines += [f"It starts from: {model.start.text}", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines
