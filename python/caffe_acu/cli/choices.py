@@ -1,7 +1,8 @@
-"""Options that several commands have, and help texts for those that take one of several words."""
+"""What commands share: options, help texts for those that take one of several words, a file's name in a file."""
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def explained(meanings: Mapping[str, str], default: str) -> str:
@@ -17,3 +18,8 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="take in the layers of this stage, as `caffe test --stage` does; may be repeated",
     )
+
+
+def publishable(path: Path) -> str:
+    """A file's name for another file, which may be published: without a machine's folders."""
+    return path.name if path.is_absolute() else str(path)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import add_stage
+from caffe_acu.cli.choices import add_stage, publishable
 
 
 def register(subparsers) -> None:
@@ -55,8 +55,6 @@ def _run(arguments: argparse.Namespace) -> None:
         )
     except UserError as error:
         raise UserError(f"{arguments.net}: {error}") from error
-    # No machine's folders in a file that may be published.
-    net_path = arguments.net.name if arguments.net.is_absolute() else arguments.net
-    write_drawing(drawing.dot, arguments.out, f"Made by `caffe-acu draw {net_path}`.")
+    write_drawing(drawing.dot, arguments.out, f"Made by `caffe-acu draw {publishable(arguments.net)}`.")
     if drawing.without_sizes:
         print(f"{arguments.out}: drawn without sizes: {drawing.without_sizes}")
