@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.cli.main import main
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_net, read_prototxt, write_together
 
@@ -101,3 +102,12 @@ def test_a_link_stays_one(tmp_path):
     write_together({link: "new"})
     assert link.is_symlink() and target.read_text() == "new"
     assert sorted(tmp_path.iterdir()) == [link, target]
+
+
+def test_a_link_to_itself_is_one_line(tmp_path, capsys):
+    net, loop = tmp_path / "net.prototxt", tmp_path / "loop"
+    net.write_text(NET)
+    loop.symlink_to(loop.name)
+    assert main(["new", str(loop), "-o", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"caffe-acu new: {loop}: cannot be read: Too many levels of symbolic links\n"
+    assert sorted(tmp_path.iterdir()) == [loop, net]
