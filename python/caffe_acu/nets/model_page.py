@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from caffe_acu.nets.model import Model
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 from caffe_acu.papers.printed import TITLES, Printed
 
 NOT_TRAINED = "not trained here"
@@ -60,15 +62,21 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 
 def _how(model: Model) -> list[str]:
-    train = f"caffe train --solver models/{model.folder}/solver.prototxt"
-    commands = [model.data.command]
+    folder = f"models/{model.folder}"
+    commands, weights = [model.data.command], ""
     if model.start:
-        commands += [model.start.command.format(folder=model.folder), f"{train} --weights start.caffemodel"]
-    else:
-        commands.append(train)
-    lines = ["To train, from the root of the repository:", "", *(f"    {command}" for command in commands), ""]
+        trained = f"models/{model.start.trained}/{Path(model.start.trained).name}_iter_{CIFAR_ITERATIONS}.caffemodel"
+        commands.append(f"caffe-acu convert {model.start.conversion} {trained} {folder}/start.caffemodel")
+        weights = f" --weights {folder}/start.caffemodel"
+    commands.append(f"caffe train --solver {folder}/solver.prototxt{weights}")
+    lines = [
+        "To train, from the root of the repository ([on a GPU, interrupted, tested](../../README.md#how-to-train)):",
+        "",
+        *(f"    {command}" for command in commands),
+        "",
+    ]
     if model.start:
-        lines += [f"It starts from {model.start.text}.", ""]
+        lines += [f"It starts from: {model.start.text}", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines
