@@ -25,8 +25,7 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
         try:
             text_format.Parse(text, net)
         except text_format.ParseError as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path}: not a network's prototxt, or a wrong field in it: {reason}") from error
+            raise UserError(_not_a_net(path, text, error)) from error
     else:
         if raw.startswith(b"\x89HDF"):
             raise UserError(f"{path}: an HDF5 snapshot; train with snapshot_format: BINARYPROTO")
@@ -35,7 +34,8 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
         except DecodeError as error:
             raise UserError(f"{path}: not a caffemodel, or a damaged one (its message does not decode)") from error
     if net.layers:
-        raise UserError(f"{path}: layers in the format of before 2014; run upgrade_net_proto_* on it first")
+        tool = "upgrade_net_proto_binary" if text is None else "upgrade_net_proto_text"
+        raise UserError(f"{path}: layers in the format of before 2014; first run build/bin/{tool} OLD NEW")
     if not net.layer:
         raise UserError(f"{path}: no layers in it; a network's prototxt or caffemodel was expected")
     return net
@@ -43,9 +43,32 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
 
 def read_prototxt(path: str | Path) -> "caffe_pb2.NetParameter":
     """As :func:`read_net`, for a file that must be text."""
-    if _as_text(_read_bytes(path)) is None:
-        raise UserError(f"{path}: a binary file; a network's prototxt was expected")
+    raw = _read_bytes(path)
+    if _as_text(raw) is None:
+        what = "a binary file" if _has_controls(raw.decode("latin-1")) else "not in UTF-8"
+        raise UserError(f"{path}: {what}; a network's prototxt was expected")
     return read_net(path)
+
+
+def _not_a_net(path: str | Path, text: str, error: text_format.ParseError) -> str:
+    """What is wrong with a text that is no NetParameter."""
+    solver = _as_solver(text)
+    if solver is not None:
+        return f"{path}: a solver; its network is {solver.net or solver.train_net or 'in another file'}"
+    # Protobuf repeats place and line in front of the reason.
+    reason = " ".join(str(error).split()).rpartition("': ")[2].removeprefix(f"{error.GetLine()}:{error.GetColumn()} : ")
+    reason = reason.rstrip(".")
+    cure = ""
+    if '"caffe.LayerParameter" has no field' in reason:
+        cure = " (a layer of another Caffe? Without this field it can be counted and drawn, but not run)"
+    return f"{path}, line {error.GetLine()}, column {error.GetColumn()}: {reason}{cure}"
+
+
+def _as_solver(text: str) -> "caffe_pb2.SolverParameter | None":
+    try:
+        return text_format.Parse(text, caffe_pb2.SolverParameter())
+    except text_format.ParseError:
+        return None
 
 
 def _read_bytes(path: str | Path) -> bytes:
@@ -59,10 +82,14 @@ def _as_text(raw: bytes) -> str | None:
     # The key of NetParameter.layer is the bytes a2 06, which no UTF-8 text contains after ASCII, and the
     # key of a layer's type is a control character: a network with layers is never mistaken.
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")  # a byte order mark, which some editors write, is no field
     except UnicodeDecodeError:
         return None
-    return None if any(ord(c) < 32 and c not in "\t\n\r\f" for c in text) else text
+    return None if _has_controls(text) else text
+
+
+def _has_controls(text: str) -> bool:
+    return any(ord(c) < 32 and c not in "\t\n\r\f" for c in text)
 
 
 def in_test_phase(layer: "caffe_pb2.LayerParameter", state: "caffe_pb2.NetState") -> bool:
@@ -91,6 +118,13 @@ def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState", phase: i
     )
 
 
+def stage_cure(net: "caffe_pb2.NetParameter", phase: int) -> str:
+    """What a message about a missing bottom ends with, if layers are left out for want of a stage."""
+    rules = [rule for layer in net.layer for rule in layer.include if not rule.HasField("phase") or rule.phase == phase]
+    stages = dict.fromkeys(stage for rule in rules for stage in rule.stage if stage not in net.state.stage)
+    return f"; layers of a stage are left out: give --stage {' or '.join(stages)}" if stages else ""
+
+
 def format_prototxt(message: Message, comment: str = "") -> str:
     """Text form in which short nested messages stand on one line; ``comment``: lines for the top, without #."""
     header = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
@@ -114,14 +148,21 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
 
 def write_together(contents: Mapping[Path, str | bytes]) -> None:
-    """Writes files of which none appears before all are whole; makes their folders; UserError if that fails."""
+    """Writes files of which none appears before all are whole; makes their folders; UserError if that fails.
+
+    Of a link, the file that it points to is written. What is there and no plain file, such as a device, stays.
+    """
     partials: dict[Path, Path] = {}
     try:
-        for path, content in contents.items():
-            with _naming(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if path.is_dir():  # seen now, before another file has been replaced
+        for named, content in contents.items():
+            with _naming(named):
+                # All is seen now, before another file has been replaced.
+                if named.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                if named.exists() and not named.is_file():
+                    raise UserError(f"{named}: a device or a pipe; give the name of a file")
+                path = Path(os.path.realpath(named))
+                path.parent.mkdir(parents=True, exist_ok=True)
                 partials[path] = path.with_name(f".{path.name}.{os.getpid()}.partial")
                 partials[path].write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         for path, partial in partials.items():

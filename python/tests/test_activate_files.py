@@ -49,7 +49,7 @@ def test_the_head_says_how_it_was_made(net, tmp_path):
     net.write_text("# a comment\n" + NET)
     assert new(tmp_path, str(net), "--layers", "on*", "--warmup", "9", "--position-sets", "2") == 0
     text = (tmp_path / "out" / "active.prototxt").read_text()
-    made = f"# Made by `caffe-acu new {net} --which all --layers 'on*' --warmup 9 --position-sets 2`.\n"
+    made = "# Made by `caffe-acu new net.prototxt --which all --layers 'on*' --warmup 9 --position-sets 2`.\n"
     assert text.startswith(made)
     assert "a comment" not in text
 
@@ -99,7 +99,11 @@ def test_an_active_network_can_be_made_more_active(net, tmp_path):
             "layer 'c' (ACU): neither kernel_size nor acu_param.position is given",
         ),
         ("name: 'empty'", [], "no layers in it; a network's prototxt or caffemodel was expected"),
-        ("layers { name: 'old' }", [], "layers in the format of before 2014; run upgrade_net_proto_* on it first"),
+        (
+            "layers { name: 'old' }",
+            [],
+            "layers in the format of before 2014; first run build/bin/upgrade_net_proto_text OLD NEW",
+        ),
     ],
 )
 def test_mistakes_in_a_network(net, tmp_path, capsys, text, options, message):

@@ -1,6 +1,9 @@
 """The command line itself."""
 
 import argparse
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +33,23 @@ def test_a_mistake_is_one_line_and_exits_with_2(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error == f"caffe-acu data: {tmp_path / 'none'}: no such file or folder: check --source\n"
     assert not out.exists()
+
+
+def test_a_reader_that_has_had_enough_is_no_mistake(tmp_path):
+    net = tmp_path / "net.prototxt"
+    net.write_text('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "caffe_acu.cli.main", "counts", str(net)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_not_hidden(monkeypatch, capfd):
+    def run(arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("caffe_acu.cli.counts._run", run)
+    with pytest.raises(BrokenPipeError):
+        main(["counts", "net.prototxt"])

@@ -37,7 +37,7 @@ def run(capsys, *arguments: str) -> str:
 def test_text(nets, capsys):
     out = run(capsys, nets[0], "--convention", "table9")
     assert out.splitlines() == [
-        "mine: 0.00M parameters, 0.08M multiply-adds for one image",
+        "mine: 354 parameters, 0.08M multiply-adds for one image",
         f"Convention table9 ({CONVENTIONS['table9'].description})",
         "NOT COUNTED, so the totals lack them: focal (FocalLoss)",
         "",
@@ -86,8 +86,8 @@ def test_several_networks_side_by_side(nets, capsys):
     short, blank, head, whole, part = run(capsys, *nets, "--convention", "plain").splitlines()
     assert short.startswith("Convention plain (")
     assert head.split() == "network parameters in short multiply-adds in short NOT COUNTED".split()
-    assert whole.split() == [nets[0], "352", "0.00M", "64,152", "0.06M", "focal", "(FocalLoss)"]
-    assert part.split() == [nets[1], "330", "0.00M", "32,076", "0.03M"]
+    assert whole.split() == [nets[0], "352", "352", "64,152", "0.06M", "focal", "(FocalLoss)"]
+    assert part.split() == [nets[1], "330", "330", "32,076", "0.03M"]
     head, _, *lines = run(capsys, *nets, "--markdown").split("\n\n")[0].splitlines()
     assert cells(lines[1])[:2] == [nets[1], "330"]
     data = json.loads(run(capsys, *nets, "--json"))
@@ -100,7 +100,7 @@ def test_several_networks_side_by_side(nets, capsys):
 def test_a_network_without_anything_to_count(tmp_path, capsys):
     (tmp_path / "net.prototxt").write_text(INPUT)
     out = run(capsys, str(tmp_path / "net.prototxt"))
-    assert out.startswith("network: 0.00M parameters")
+    assert out.startswith("network: 0 parameters, 0 multiply-adds")
     assert out.splitlines()[-1].split() == ["total", "0", "0"]
 
 
@@ -127,3 +127,15 @@ def test_conventions_are_explained(capsys):
     with pytest.raises(SystemExit):
         main(["counts", "net.prototxt", "--convention", "other"])
     assert "invalid choice: 'other'" in capsys.readouterr().err
+
+
+def test_stages_may_be_chosen(tmp_path, capsys):
+    net = tmp_path / "net.prototxt"
+    shapes = "input_param {{ shape {{ dim: 1 dim: {} dim: 5 dim: 5 }} }} include {{ phase: TEST stage: '{}' }}"
+    inputs = [layer("data", "Input", "none", shapes.format(*of)) for of in ((3, "a"), (7, "b"))]
+    text = "".join(inputs).replace("bottom: 'none'", "") + layer("conv", "Convolution", "data", CONVOLUTION)
+    net.write_text(text)
+    assert main(["counts", str(net)]) == 2
+    assert capsys.readouterr().err.endswith("in the test phase; layers of a stage are left out: give --stage a or b\n")
+    totals = [json.loads(run(capsys, str(net), "--stage", stage, "--json"))["parameters"] for stage in "ab"]
+    assert totals == [6 * 3 * 9 + 6, 6 * 7 * 9 + 6]

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from caffe_acu.cli.main import main
 from caffe_acu.drawing.network import draw_network
 from caffe_acu.drawing.render import is_current
-from caffe_acu.plots.figures import COLOURS
+from caffe_acu.plots.colours import COLOURS
 from draw_nets import CONV1, CONV3, block, data, layer, parse
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
@@ -159,13 +160,31 @@ def test_a_phase_may_be_chosen(tmp_path):
         assert texts(groups(out, "node convolution")[0])[1] == says
 
 
+@needs_dot
+def test_stages_may_be_chosen(tmp_path, capsys):
+    path, out = tmp_path / "net.prototxt", tmp_path / "net.svg"
+    images = "input_param {{ shape {{ dim: 1 dim: {} dim: 8 dim: 8 }} }} include {{ phase: TEST stage: '{}' }}"
+    inputs = [layer("Input", "", "data", images.format(c, stage)) for c, stage in ((3, "small"), (5, "large"))]
+    path.write_text("".join(inputs) + layer("Convolution", "data", "conv", CONV3))
+    assert main(["draw", str(path), "-o", str(out)]) == 2
+    assert capsys.readouterr().err.endswith("left out: give --stage small or large\n")
+    assert main(["draw", str(path), "-o", str(out), "--stage", "large"]) == 0
+    assert texts(groups(out, "node input")[0]) == ["data", "5×8×8"]
+
+
+@needs_dot
+def test_matplotlib_is_not_needed(net, tmp_path):
+    code = "import sys; sys.modules['matplotlib'] = None; from caffe_acu.cli.main import main; sys.exit(main())"
+    subprocess.run([sys.executable, "-c", code, "draw", str(net), "-o", str(tmp_path / "net.svg")], check=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "content", "message"),
     [
         (["-o", "{tmp}/net.jpg"], REPEATED, "{tmp}/net.jpg: a drawing is written as .svg, .png or .pdf"),
         (["-o", "{tmp}/net.svg", "--columns", "0"], REPEATED, "--columns 0: must be between 1 and 26"),
         (["-o", "{tmp}/net.svg"], None, "{net}: cannot be read: No such file or directory"),
-        (["-o", "{tmp}/net.svg"], "layer {", "{net}: not a network's prototxt"),
+        (["-o", "{tmp}/net.svg"], "layer {", "{net}, line 1, column 7: Expected"),
         (["-o", "{tmp}/net.svg"], START + layer("ACU", "data", "a"), "{net}: layer 'a' (ACU): neither kernel_size"),
         (["-o", "{tmp}/net.svg"], START + layer("ReLU", "b", "a"), "{net}: layer 'a': no layer before it makes"),
     ],

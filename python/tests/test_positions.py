@@ -144,6 +144,14 @@ def test_figures_are_written_as_their_suffix_says(tmp_path):
         save(new_figure(2, 2), tmp_path / "a.gif")
 
 
+def test_a_figure_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    snapshot = tmp_path / "a_iter_5.caffemodel"
+    write_snapshot(snapshot, 0.5)
+    out = snapshot / "a.png"  # a file where a folder should be
+    assert main(["positions", str(snapshot), "--plot", str(out)]) == 2
+    assert capsys.readouterr().err == f"caffe-acu positions: {out}: cannot be written: File exists\n"
+
+
 def test_command(tmp_path, capsys):
     paths = [tmp_path / f"run_iter_{n}.caffemodel" for n in (20, 5)]
     for path, moved in zip(paths, (0.5, 0.0), strict=True):

@@ -7,8 +7,8 @@ from pathlib import Path
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "convert",
-        help="bring the authors' files into our form",
-        description="Turns files from one form into another. Outputs of the network stay the same.",
+        help="bring the authors' files into our form; make weights to start from",
+        description="Makes caffemodels and prototxts of others.",
     )
     kinds = parser.add_subparsers(title="conversions", dest="conversion", metavar="<conversion>", required=True)
     ring = kinds.add_parser(
@@ -16,7 +16,8 @@ def register(subparsers) -> None:
         help="the authors' AConvFast layers as ACUs",
         description="The authors' layers keep their synapses in the order of a ring around the origin; ours, and "
         "ordinary convolutions, keep taps row by row. Weights of the one loaded into the other would go unnoticed. "
-        "This command rewrites a caffemodel or a prototxt of theirs, reordering weights and positions.",
+        "This command rewrites a caffemodel or a prototxt of theirs, reordering weights and positions. Outputs stay "
+        "the same.",
         epilog="example: caffe-acu convert ring-to-raster plain_iter_64000.caffemodel ours.caffemodel --names plain",
     )
     ring.add_argument("input", type=Path, metavar="IN", help="caffemodel or prototxt with AConvFast layers")
@@ -27,24 +28,27 @@ def register(subparsers) -> None:
     ring.set_defaults(run=_run_ring_to_raster)
     rounded = kinds.add_parser(
         "round-positions",
-        help="synapses to the nearest pixel (ACU-Round)",
-        description="Writes a trained caffemodel anew, every synapse at the nearest pixel: what the ACU-Round of the "
-        "CVPR paper's poster starts from (models/cvpr2017/plain_acu_round).",
+        help="learned positions at whole pixels (ACU-Round of the poster)",
+        description="Rounds all positions in a caffemodel to whole pixels. Outputs change, until the weights have been "
+        "tuned to them, for which the poster freezes the positions.",
     )
-    rounded.add_argument("input", type=Path, metavar="IN", help="caffemodel")
-    rounded.add_argument("output", type=Path, metavar="OUT", help="caffemodel to write")
+    _add_trained_and_start(rounded)
     rounded.set_defaults(run=_run_round_positions)
-    fresh = kinds.add_parser(
-        "fresh-weights",
-        help="random weights around learned positions (ACU-Fixed)",
-        description="Writes a caffemodel of NET, as its fillers start it, with the positions of a trained one: what "
-        "the grouped paper's ACU-Fixed starts from (models/grouped/resnet29_acu_fixed).",
+    taken = kinds.add_parser(
+        "take-positions",
+        help="learned positions with random weights (ACU-Fixed of the grouped paper)",
+        description="Makes random weights for a network, as Caffe would to train it, but with the positions that "
+        "another training has learned.",
     )
-    fresh.add_argument("net", type=Path, metavar="NET", help="prototxt with fillers and no data layer (deploy)")
-    fresh.add_argument("trained", type=Path, metavar="TRAINED", help="caffemodel with ACU layers of the same names")
-    fresh.add_argument("output", type=Path, metavar="OUT", help="caffemodel to write")
-    fresh.add_argument("--seed", type=int, default=1, metavar="N", help="of the random weights (1)")
-    fresh.set_defaults(run=_run_fresh_weights)
+    _add_trained_and_start(taken)
+    taken.add_argument("--net", type=Path, required=True, metavar="NET", help="the network, a deploy prototxt")
+    taken.add_argument("--seed", type=int, default=1, metavar="N", help="of the random weights (1)")
+    taken.set_defaults(run=_run_take_positions)
+
+
+def _add_trained_and_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trained", type=Path, metavar="TRAINED", help="the caffemodel of a network with ACUs")
+    parser.add_argument("start", type=Path, metavar="START", help="the caffemodel to write")
 
 
 def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
@@ -67,22 +71,29 @@ def _run_ring_to_raster(arguments: argparse.Namespace) -> None:
 
 
 def _run_round_positions(arguments: argparse.Namespace) -> None:
-    from caffe_acu.convert.starts import round_positions
+    from caffe_acu.convert.start_weights import round_positions
     from caffe_acu.errors import UserError
     from caffe_acu.net_param import read_net, write_atomically
 
-    net = read_net(arguments.input)
+    weights = read_net(arguments.trained)
     try:
-        layers = round_positions(net)
+        rounded = round_positions(weights)
     except UserError as error:
-        raise UserError(f"{arguments.input}: {error}") from error
-    write_atomically(arguments.output, net.SerializeToString())
-    print(f"rounded the positions of {len(layers)} layers: {', '.join(layers)}")
+        raise UserError(f"{arguments.trained}: {error}") from error
+    write_atomically(arguments.start, weights.SerializeToString())
+    print(f"rounded the positions of {len(rounded)} layers: {', '.join(rounded)}")
 
 
-def _run_fresh_weights(arguments: argparse.Namespace) -> None:
-    from caffe_acu.convert.starts import fresh_weights
-    from caffe_acu.net_param import write_atomically
+def _run_take_positions(arguments: argparse.Namespace) -> None:
+    from caffe_acu.convert.start_weights import random_weights, take_positions
+    from caffe_acu.errors import UserError
+    from caffe_acu.net_param import read_net, write_atomically
 
-    weights = fresh_weights(arguments.net, arguments.trained, arguments.seed)
-    write_atomically(arguments.output, weights.SerializeToString())
+    trained = read_net(arguments.trained)
+    weights = random_weights(arguments.net, arguments.seed)
+    try:
+        taken = take_positions(weights, trained)
+    except UserError as error:
+        raise UserError(f"{arguments.trained}: {error}") from error
+    write_atomically(arguments.start, weights.SerializeToString())
+    print(f"took the positions of {len(taken)} layers: {', '.join(taken)}")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import explained
+from caffe_acu.cli.choices import add_stage, explained
 from caffe_acu.counts.conventions import CONVENTIONS, PAPERS
 
 
@@ -41,6 +41,7 @@ def register(subparsers) -> None:
         help="assume that layers of this type, not known to the counter, make tops of their first bottom's shape; may "
         "be repeated (in place they are taken to do so anyway)",
     )
+    add_stage(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print Markdown tables")
@@ -54,10 +55,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.counts.network import count_file
 
     input_shape = tuple(arguments.input) if arguments.input else None
-    counts = {
-        str(path): count_file(path, input_shape, CONVENTIONS[arguments.convention], arguments.same_shape)
-        for path in arguments.nets
-    }
+    options = input_shape, CONVENTIONS[arguments.convention], arguments.same_shape, arguments.stage
+    counts = {str(path): count_file(path, *options) for path in arguments.nets}
     if len(counts) == 1:
         (subject,) = counts.values()
         forms = report.as_data, report.as_markdown, report.as_text

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from caffe_acu.cli.choices import add_stage, publishable
+
 
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
@@ -21,6 +23,7 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--phase", choices=("test", "train"), default="test", help="phase to draw the network of (default: test)"
     )
+    add_stage(parser)
     parser.add_argument(
         "--input", type=int, nargs=3, metavar=("C", "H", "W"), help="size of the images of a data layer"
     )
@@ -41,6 +44,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.columns is not None and not 1 <= arguments.columns <= MOST_COLUMNS:
         raise UserError(f"--columns {arguments.columns}: must be between 1 and {MOST_COLUMNS}")
     net = read_prototxt(arguments.net)
+    net.state.stage.extend(arguments.stage)
     try:
         drawing = draw_network(
             net,
@@ -51,8 +55,6 @@ def _run(arguments: argparse.Namespace) -> None:
         )
     except UserError as error:
         raise UserError(f"{arguments.net}: {error}") from error
-    # No machine's folders in a file that may be published.
-    net_path = arguments.net.name if arguments.net.is_absolute() else arguments.net
-    write_drawing(drawing.dot, arguments.out, f"Made by `caffe-acu draw {net_path}`.")
+    write_drawing(drawing.dot, arguments.out, f"Made by `caffe-acu draw {publishable(arguments.net)}`.")
     if drawing.without_sizes:
         print(f"{arguments.out}: drawn without sizes: {drawing.without_sizes}")

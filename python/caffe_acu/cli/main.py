@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -30,17 +32,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the process's exit code.
 
     0, 1 where a command looked for faults and found some, 2 for bad input (one line on stderr), 130 when
-    interrupted.
+    interrupted, 141 when whoever reads the output, such as head, has had enough.
     """
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()  # else a reader that is gone shows only after the last line of Python
+        return code
+    except BrokenPipeError:
+        if not _nobody_reads():  # another pipe: a fault of ours
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
+        return 141
     except UserError as error:
         print(f"caffe-acu {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"caffe-acu {arguments.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _nobody_reads() -> bool:
+    """Whether the output is a pipe whose reader has gone."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are always told
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 if __name__ == "__main__":

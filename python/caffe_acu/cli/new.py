@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import explained
+from caffe_acu.cli.choices import explained, publishable
 from caffe_acu.convert.options import WHICH, Choice, PositionOptions
 
 
@@ -72,7 +72,7 @@ def _command(arguments: argparse.Namespace) -> str:
     import shlex
 
     default = PositionOptions()
-    words = ["caffe-acu", "new", str(arguments.net), "--which", arguments.which]
+    words = ["caffe-acu", "new", publishable(arguments.net), "--which", arguments.which]
     for option, patterns in (("--layers", arguments.layers), ("--except", arguments.excluded)):
         words += [option, *patterns] if patterns else []
     for option, value, usual in (

@@ -3,6 +3,7 @@
 Nothing is permuted: weights of both are in raster order. Works on any prototxt and on a caffemodel of its weights.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,11 +66,11 @@ class Files:
     def __post_init__(self) -> None:
         if (self.weights is None) != (self.out_weights is None):
             raise UserError("--weights and --out-weights belong together; one is missing")
-        read = {path.resolve() for path in (self.net, self.weights) if path}
+        read = {os.path.realpath(path) for path in (self.net, self.weights) if path}
         for path in (self.out, self.out_weights):
-            if path and path.resolve() in read:
+            if path and os.path.realpath(path) in read:
                 raise UserError(f"{path}: is read and would be written over; give the output another name")
-        if self.out_weights and self.out.resolve() == self.out_weights.resolve():
+        if self.out_weights and os.path.realpath(self.out) == os.path.realpath(self.out_weights):
             raise UserError(f"{self.out}: prototxt and caffemodel would be one file; give them two names")
 
 

@@ -11,7 +11,7 @@ from caffe_acu.counts.handlers import FREE, HANDLERS, INPUTS
 from caffe_acu.counts.handlers.inputs import ImageShape, declared_inputs
 from caffe_acu.counts.handlers.registry import LayerCount, Shape
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import in_test_phase, read_prototxt
+from caffe_acu.net_param import in_test_phase, read_prototxt, stage_cure
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,11 @@ def count_file(
     input_shape: ImageShape | None = None,
     convention: Convention = PAPERS,
     same_shape: Collection[str] = (),
+    stages: Collection[str] = (),
 ) -> NetworkCount:
-    """Counts a prototxt; see :func:`count_network`."""
+    """Counts a prototxt, with these stages added to its state; see :func:`count_network`."""
     net = read_prototxt(path)
+    net.state.stage.extend(stages)
     try:
         return count_network(net, input_shape, convention, same_shape)
     except UserError as error:
@@ -118,7 +120,7 @@ def count_network(
     known = [type_ for type_ in same_shape if type_ in HANDLERS or type_ in INPUTS]
     if known:
         raise UserError(f"type {known[0]} is known to the counter; its tops are shaped as Caffe shapes them")
-    walk = _Walk(input_shape, same_shape)
+    walk = _Walk(input_shape, same_shape, stage_cure(net, caffe_pb2.TEST))
     for layer in [*declared_inputs(net), *net.layer]:
         if in_test_phase(layer, net.state):
             walk.visit(layer)
@@ -134,6 +136,7 @@ class _Walk:
 
     input_shape: ImageShape | None
     same_shape: Collection[str]
+    stage_cure: str
     shapes: dict[str, Shape | None] = field(default_factory=dict)  # of all tops so far; None where nobody tells it
     counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]" = field(default_factory=list)
     uncounted: "list[caffe_pb2.LayerParameter]" = field(default_factory=list)
@@ -145,6 +148,7 @@ class _Walk:
         if missing:
             raise UserError(
                 f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r} in the test phase"
+                f"{self.stage_cure}"
             )
         tops = self._tops(layer)
         self.shapes.update(zip(layer.top, [*tops, *[None] * len(layer.top)], strict=False))

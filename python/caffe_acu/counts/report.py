@@ -1,15 +1,12 @@
 """Counts as text, Markdown and data: one network layer by layer, or several side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from caffe_acu.counts.conventions import Convention
 from caffe_acu.counts.network import NetworkCount
-
-Line = tuple[str, ...]
-Table = list[Line]  # the first line is the head
-_NUMBERS = {"layers", "parameters", "multiply-adds", "in short"}  # columns of numbers, which end at the right
+from caffe_acu.tables import Line, Table, aligned, markdown
 
 
 def as_data(count: NetworkCount) -> dict[str, Any]:
@@ -44,26 +41,25 @@ def comparison_data(counts: Mapping[str, NetworkCount]) -> dict[str, Any]:
 
 def as_text(count: NetworkCount) -> str:
     """Totals, layer by layer, type by type."""
-    return "\n\n".join(["\n".join(_notes(count)), _aligned(_by_layer(count)), _aligned(_by_type(count))])
+    return "\n\n".join(["\n".join(_notes(count)), aligned(_by_layer(count)), aligned(_by_type(count))])
 
 
 def as_markdown(count: NetworkCount) -> str:
-    return "\n\n".join([_markdown(_by_layer(count)), _markdown(_by_type(count)), *_notes(count)])
+    return "\n\n".join([markdown(_by_layer(count)), markdown(_by_type(count)), *_notes(count)])
 
 
 def comparison_text(counts: Mapping[str, NetworkCount]) -> str:
-    return "\n\n".join([*_comparison_notes(counts), _aligned(_side_by_side(counts))])
+    return "\n\n".join([*_comparison_notes(counts), aligned(_side_by_side(counts))])
 
 
 def comparison_markdown(counts: Mapping[str, NetworkCount]) -> str:
-    return "\n\n".join([_markdown(_side_by_side(counts)), *_comparison_notes(counts)])
+    return "\n\n".join([markdown(_side_by_side(counts)), *_comparison_notes(counts)])
 
 
 def _notes(count: NetworkCount) -> list[str]:
-    abbreviate = count.convention.abbreviate
+    parameters, multiply_adds = _in_short(count)
     notes = [
-        f"{count.name or 'network'}: {abbreviate(count.parameters)} parameters, {abbreviate(count.multiply_adds)} "
-        f"multiply-adds for one image",
+        f"{count.name or 'network'}: {parameters} parameters, {multiply_adds} multiply-adds for one image",
         _convention_note(count.convention),
     ]
     return [*notes, f"NOT COUNTED, so the totals lack them: {_uncounted(count)}"] if count.uncounted else notes
@@ -100,14 +96,22 @@ def _side_by_side(counts: Mapping[str, NetworkCount]) -> Table:
     table = [("network", "parameters", "in short", "multiply-adds", "in short", "NOT COUNTED")]
     for file, count in counts.items():
         parameters, multiply_adds = _numbers(count)
-        abbreviate = count.convention.abbreviate
-        short = abbreviate(count.parameters), abbreviate(count.multiply_adds)
+        short = _in_short(count)
         table.append((file, parameters, short[0], multiply_adds, short[1], _uncounted(count)))
     return _without_empty_columns(table)
 
 
 def _total(count: NetworkCount) -> str:
     return f"total without {len(count.uncounted)} of its layers" if count.uncounted else "total"
+
+
+def _in_short(count: NetworkCount) -> Line:
+    """Parameters and multiply-adds as papers print them; small ones whole, since 0.00M tells nothing."""
+    convention = count.convention
+    return tuple(
+        convention.abbreviate(n) if 100 * n >= convention.mega else f"{n:,}"
+        for n in (count.parameters, count.multiply_adds)
+    )
 
 
 def _numbers(line) -> Line:
@@ -117,20 +121,3 @@ def _numbers(line) -> Line:
 def _without_empty_columns(table: Table) -> Table:
     kept = [i for i in range(len(table[0])) if any(line[i] for line in table[1:])]
     return [tuple(line[i] for i in kept) for line in table]
-
-
-def _aligned(table: Table) -> str:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(_justified(line, table[0], widths)).rstrip() for line in table)
-
-
-def _justified(line: Line, head: Line, widths: Sequence[int]) -> list[str]:
-    return [
-        cell.rjust(width) if title in _NUMBERS else cell.ljust(width)
-        for cell, title, width in zip(line, head, widths, strict=True)
-    ]
-
-
-def _markdown(table: Table) -> str:
-    rule = tuple("---:" if title in _NUMBERS else "---" for title in table[0])
-    return "\n".join("| " + " | ".join(line) + " |" for line in (table[0], rule, *table[1:]))

@@ -8,7 +8,7 @@ from caffe_acu.drawing.blocks import Blocks, Frame
 from caffe_acu.drawing.boxes import Box
 from caffe_acu.drawing.columns import columns_of
 from caffe_acu.drawing.words import Kind
-from caffe_acu.plots.figures import COLOURS, GREY
+from caffe_acu.plots.colours import COLOURS, GREY
 
 _INK, _FAINT = "#222222", "#666666"
 _FILLS = {

@@ -10,6 +10,7 @@ from caffe_acu.drawing.boxes import Size, boxes_of
 from caffe_acu.drawing.dot import dot_text
 from caffe_acu.drawing.steps import in_one_phase, steps_of
 from caffe_acu.errors import UserError
+from caffe_acu.net_param import stage_cure
 
 PHASES: Mapping[str, int] = {"test": caffe_pb2.TEST, "train": caffe_pb2.TRAIN}
 
@@ -38,8 +39,9 @@ def draw_network(
 
     UserError names a layer that makes no sense, and a bottom that no layer makes.
     """
+    cure = stage_cure(net, PHASES[phase])
     net = in_one_phase(net, PHASES[phase])
-    steps = steps_of(net)
+    steps = steps_of(net, cure)
     if not steps:
         raise UserError(f"no layer is in the phase {phase}; choose another with --phase")
     sizes, reason = _sizes(net, input_shape)

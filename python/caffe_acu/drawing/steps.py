@@ -31,10 +31,10 @@ def in_one_phase(net: "caffe_pb2.NetParameter", phase: int) -> "caffe_pb2.NetPar
     return chosen
 
 
-def steps_of(net: "caffe_pb2.NetParameter") -> list[Step]:
+def steps_of(net: "caffe_pb2.NetParameter", cure: str = "") -> list[Step]:
     """The steps of a network of one phase, in its order, without what leads only to losses: labels.
 
-    UserError names a layer and the bottom that no layer before it makes.
+    UserError names a layer and the bottom that no layer before it makes, and ends with ``cure``.
     """
     steps: list[Step] = []
     makers: dict[str, int] = {}  # of blobs, as they are at this point of the network
@@ -42,7 +42,7 @@ def steps_of(net: "caffe_pb2.NetParameter") -> list[Step]:
     for layer in net.layer:
         for bottom in layer.bottom:
             if bottom not in makers:
-                raise UserError(f"layer {layer.name!r}: no layer before it makes its bottom {bottom!r}")
+                raise UserError(f"layer {layer.name!r}: no layer before it makes its bottom {bottom!r}{cure}")
         sources = [makers[bottom] for bottom in layer.bottom]
         if layer.type == "Split":
             makers.update(dict.fromkeys(layer.top, sources[0]))

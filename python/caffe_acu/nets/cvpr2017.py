@@ -168,8 +168,9 @@ def _poster() -> list[Model]:
             ),
             schedule=ACU_ROUND,
             start=Start(
-                "the weights of a trained `plain_acu`, its positions rounded",
-                "caffe-acu convert round-positions <plain_acu>.caffemodel start.caffemodel",
+                "The weights of a trained `plain_acu` whose positions have been rounded.",
+                "cvpr2017/plain_acu",
+                "round-positions",
             ),
         ),
         _cifar(

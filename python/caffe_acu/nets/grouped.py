@@ -51,7 +51,7 @@ def _tables_1_and_2() -> list[Model]:
             "29-layer network with fixed ACUs",
             Middle(acu=Acu(learn=False)),
             "ACUs at the positions that a `resnet29_acu` has learned, from the first iteration on, and frozen.",
-            start=_fixed_at("resnet29_acu"),
+            start=_positions_of("acu"),
         ),
     ]
 
@@ -108,7 +108,7 @@ def _tables_4_and_5() -> list[Model]:
             Middle("x1d", acu=Acu(learn=False)),
             "Depthwise ACUs at the positions that a `resnet29_x1d_acu` has learned, from the first iteration on, and "
             "there they stay.",
-            start=_fixed_at("resnet29_x1d_acu"),
+            start=_positions_of("x1d_acu"),
         ),
     ]
 
@@ -207,13 +207,6 @@ def _table9() -> list[Model]:
     ]
 
 
-def _fixed_at(learned: str) -> Start:
-    return Start(
-        f"random weights, with the positions of a trained `{learned}`; another `--seed` for every run",
-        f"caffe-acu convert fresh-weights models/{{folder}}/deploy.prototxt <{learned}>.caffemodel start.caffemodel",
-    )
-
-
 def _cifar(
     name: str,
     title: str,
@@ -235,6 +228,16 @@ def _resnet29(
         "normalisation and ReLU give"
     )
     return _cifar(name, title, partial(resnet29, middle), text, (projections, *assumed), start)
+
+
+def _positions_of(variant: str) -> Start:
+    """For the network of the same positions, fixed."""
+    name = f"resnet29_{variant}"
+    return Start(
+        f"Random weights, with the positions of a trained `{name}`.",
+        f"grouped/{name}",
+        f"take-positions --net models/grouped/{name}_fixed/deploy.prototxt",
+    )
 
 
 def _on_imagenet(name: str, title: str, build: Build, text: str, *assumed: str) -> Model:

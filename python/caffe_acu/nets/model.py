@@ -21,13 +21,11 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with, if not with random weights: in words, and the command that makes it.
-
-    The command writes ``start.caffemodel``; "{folder}" in it is the model's own.
-    """
+    """What a training begins with, if not with random weights."""
 
     text: str
-    command: str
+    trained: str  # the network, below ``models/``, that has to be trained before
+    conversion: str  # of ``caffe-acu convert``, which makes of its weights what this training starts from
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Model:
         build: the network that trains and tests on a source; without one, the network to deploy.
         text: what it is, in a sentence or two.
         assumed: what the paper does not tell of the network; the data set and the schedule have their own.
-        start: None: with random weights.
+        start: how its training begins; None: with random weights.
     """
 
     folder: str

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from caffe_acu.nets.model import Model
+from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 from caffe_acu.papers.printed import TITLES, Printed
 
 NOT_TRAINED = "not trained here"
@@ -61,18 +63,26 @@ def _remarks(rows: Iterable[Printed]) -> list[str]:
 
 def _how(model: Model) -> list[str]:
     folder = f"models/{model.folder}"
-    train = f"caffe train --solver {folder}/solver.prototxt"
-    commands = [model.data.command]
+    commands, weights = [model.data.command], ""
     if model.start:
-        commands += [model.start.command.format(folder=model.folder), f"{train} --weights start.caffemodel"]
-    else:
-        commands.append(train)
-    weights = f"{folder}/{model.name}_iter_{model.schedule.settings['max_iter']}.caffemodel"
+        trained = f"models/{model.start.trained}/{Path(model.start.trained).name}_iter_{CIFAR_ITERATIONS}.caffemodel"
+        commands.append(f"caffe-acu convert {model.start.conversion} {trained} {folder}/start.caffemodel")
+        weights = f" --weights {folder}/start.caffemodel"
+    last = f"{folder}/{model.name}_iter_{model.schedule.settings['max_iter']}.caffemodel"
     crops = " --crops 10" if any("10-crop" in row.metric for row in model.printed) else ""
-    commands.append(f"caffe-acu evaluate {folder}/train_val.prototxt {weights}{crops}")
-    lines = ["To train and test, from the root of the repository:", "", *(f"    {command}" for command in commands), ""]
+    commands += [
+        f"caffe train --solver {folder}/solver.prototxt{weights}",
+        f"caffe-acu evaluate {folder}/train_val.prototxt {last}{crops}",
+    ]
+    lines = [
+        "To train and test, from the root of the repository "
+        "([on a GPU, interrupted, quickly](../../README.md#how-to-train)):",
+        "",
+        *(f"    {command}" for command in commands),
+        "",
+    ]
     if model.start:
-        lines += [f"It starts from {model.start.text}.", ""]
+        lines += [f"It starts from: {model.start.text}", ""]
     if model.data.remark:
         lines += [model.data.remark, ""]
     return lines

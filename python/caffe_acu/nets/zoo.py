@@ -5,6 +5,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
+from caffe_acu.errors import UserError
 from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.nets.cvpr2017 import cvpr2017_models
 from caffe_acu.nets.grouped import grouped_models
@@ -57,9 +58,14 @@ def write_models(root: Path) -> list[Path]:
 
 
 def differing(root: Path) -> list[Path]:
-    """The files below ``root`` that are missing or not what the generators make."""
-    return [
-        root / name
-        for name, content in model_files().items()
-        if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != content
-    ]
+    """The files below ``root`` that are missing or not what the generators make; UserError if one cannot be read."""
+    return [root / name for name, content in model_files().items() if _content(root / name) != content.encode("utf-8")]
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

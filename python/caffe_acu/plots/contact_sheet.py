@@ -5,7 +5,8 @@ import math
 from matplotlib.figure import Figure
 
 from caffe_acu.data.show import Sheet
-from caffe_acu.plots.figures import COLOURS, new_figure
+from caffe_acu.plots.colours import COLOURS
+from caffe_acu.plots.figures import new_figure
 
 _COLUMNS = 8
 _LONGEST_LABEL = 18  # characters that fit above a picture

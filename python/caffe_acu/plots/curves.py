@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from caffe_acu.plots.figures import COLOURS, new_figure
+from caffe_acu.plots.colours import COLOURS
+from caffe_acu.plots.figures import new_figure
 from caffe_acu.training_log import TrainingLog
 
 

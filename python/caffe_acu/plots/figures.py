@@ -1,5 +1,6 @@
-"""What every figure shares: its making without a display or global state, colours, and its saving."""
+"""What every figure shares: its making without a display or global state, and its saving."""
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -7,11 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from caffe_acu.errors import UserError
-
-# Okabe and Ito's palette, which people with any colour vision can tell apart, in an order that
-# keeps neighbours unlike.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F")
-GREY = "#b5b5b5"
+from caffe_acu.net_param import write_atomically
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -22,12 +19,16 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Writes the figure as its suffix says: .png, .svg or .pdf; UserError for another."""
+    """Writes the figure as its suffix says, .png, .svg or .pdf, whole or not at all.
+
+    UserError for another suffix, and where the file cannot be written.
+    """
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"{path}: a figure is written as .png, .svg or .pdf")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = io.BytesIO()
     # A fixed salt and no date: the same arrays make the same file.
     metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
     with matplotlib.rc_context({"svg.hashsalt": "caffe-acu"}):
-        figure.savefig(path, dpi=150, metadata=metadata)
+        figure.savefig(picture, format=path.suffix[1:], dpi=150, metadata=metadata)
+    write_atomically(path, picture.getvalue())

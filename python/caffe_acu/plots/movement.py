@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from caffe_acu.plots.figures import COLOURS, new_figure
+from caffe_acu.plots.colours import COLOURS
+from caffe_acu.plots.figures import new_figure
 from caffe_acu.positions import LayerSeries
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from caffe_acu.plots.figures import COLOURS, GREY, new_figure
+from caffe_acu.plots.colours import COLOURS, GREY
+from caffe_acu.plots.figures import new_figure
 from caffe_acu.positions import LayerPositions
 
 _COLUMNS = 6

@@ -1,0 +1,25 @@
+"""Tables as text and as Markdown."""
+
+from collections.abc import Sequence
+
+Line = tuple[str, ...]
+Table = list[Line]  # the first line is the head
+_NUMBERS = {"layers", "parameters", "multiply-adds", "in short"}  # columns of numbers, which end at the right
+
+
+def aligned(table: Table) -> str:
+    """In columns, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(_justified(line, table[0], widths)).rstrip() for line in table)
+
+
+def _justified(line: Line, head: Line, widths: Sequence[int]) -> list[str]:
+    return [
+        cell.rjust(width) if title in _NUMBERS else cell.ljust(width)
+        for cell, title, width in zip(line, head, widths, strict=True)
+    ]
+
+
+def markdown(table: Table) -> str:
+    rule = tuple("---:" if title in _NUMBERS else "---" for title in table[0])
+    return "\n".join("| " + " | ".join(line) + " |" for line in (table[0], rule, *table[1:]))
