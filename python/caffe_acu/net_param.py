@@ -118,6 +118,12 @@ def _meets(rule: "caffe_pb2.NetStateRule", state: "caffe_pb2.NetState", phase: i
     )
 
 
+def input_shapes(net: "caffe_pb2.NetParameter") -> list["caffe_pb2.BlobShape"]:
+    """Shapes of ``net.input``, in both spellings from before there were Input layers; Caffe allows one for all."""
+    fours = (net.input_dim[first : first + 4] for first in range(0, len(net.input_dim), 4))
+    return [*net.input_shape, *(caffe_pb2.BlobShape(dim=dims) for dims in fours)]
+
+
 def stage_cure(net: "caffe_pb2.NetParameter", phase: int) -> str:
     """What a message about a missing bottom ends with, if layers are left out for want of a stage."""
     rules = [rule for layer in net.layer for rule in layer.include if not rule.HasField("phase") or rule.phase == phase]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.net_param import input_shapes
 
 _INPUT = -1  # stands for whatever no layer makes; all paths come from it
 
@@ -40,7 +41,8 @@ def last_of_blocks(
 
 def input_channels(net: "caffe_pb2.NetParameter") -> list[int | None]:
     """For each layer the channels of its first bottom; None where that cannot be known, as behind a data layer."""
-    known: dict[str, int | None] = {name: shape.dim[1] for name, shape in _inputs(net) if len(shape.dim) > 1}
+    inputs = zip(net.input, input_shapes(net), strict=False)
+    known: dict[str, int | None] = {name: shape.dim[1] for name, shape in inputs if len(shape.dim) > 1}
     channels = []
     for layer in net.layer:
         read = [known.get(bottom) for bottom in layer.bottom]
@@ -75,13 +77,6 @@ def _joins(layer: "caffe_pb2.LayerParameter") -> bool:
     if layer.type == "Eltwise":
         return layer.eltwise_param.operation != caffe_pb2.EltwiseParameter.PROD  # a product is a gate
     return layer.type == "Concat"
-
-
-def _inputs(net: "caffe_pb2.NetParameter"):
-    if net.input_dim:  # the oldest spelling: four numbers for each input
-        for i, name in enumerate(net.input):
-            yield name, caffe_pb2.BlobShape(dim=net.input_dim[4 * i : 4 * i + 4])
-    yield from zip(net.input, net.input_shape, strict=False)
 
 
 def _made(layer: "caffe_pb2.LayerParameter", read: list[int | None]) -> int | None:

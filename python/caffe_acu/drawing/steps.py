@@ -1,10 +1,11 @@
 """Which layer reads which, in one phase: blobs, layers in place and splits resolved."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import in_phase
+from caffe_acu.net_param import in_phase, input_shapes
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,9 @@ class Step:
 def in_one_phase(net: "caffe_pb2.NetParameter", phase: int) -> "caffe_pb2.NetParameter":
     """The network of that phase alone, its layers without rules, its inputs as layers of type Input."""
     chosen = caffe_pb2.NetParameter(name=net.name)
-    for i, blob in enumerate(net.input):  # before there were Input layers
+    for blob, shape in zip_longest(net.input, input_shapes(net)[: len(net.input)]):
         layer = chosen.layer.add(name=blob, type="Input", top=[blob])
-        dims = net.input_shape[i].dim if net.input_shape else net.input_dim[4 * i : 4 * i + 4]
-        layer.input_param.shape.add().dim.extend(dims)
+        layer.input_param.shape.add().CopyFrom(shape or caffe_pb2.BlobShape())
     for layer in net.layer:
         if in_phase(layer, net.state, phase):
             copy = chosen.layer.add()

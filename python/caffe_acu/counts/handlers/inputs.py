@@ -6,6 +6,7 @@ from caffe_acu.active_layer import label
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.counts.handlers.registry import Shape, require_positive
 from caffe_acu.errors import UserError
+from caffe_acu.net_param import input_shapes
 
 ImageShape = tuple[int, int, int]  # channels, height, width
 # Of a layer and the images' shape, where the user gave it; None for a top whose shape nobody tells.
@@ -26,9 +27,7 @@ def declared_inputs(net: "caffe_pb2.NetParameter") -> list["caffe_pb2.LayerParam
     if not net.input:
         return []
     layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
-    layer.input_param.shape.extend(net.input_shape)
-    for first in range(0, len(net.input_dim), 4):
-        layer.input_param.shape.add(dim=net.input_dim[first : first + 4])
+    layer.input_param.shape.extend(input_shapes(net))
     return [layer]
 
 
