@@ -51,7 +51,8 @@ def _text(message: Message, comment: str) -> str:
 
 def write_models(root: Path) -> list[Path]:
     """Writes ``models/`` below ``root``; returns the files whose content changed."""
-    files, changed = model_files(), differing(root)
+    files = model_files()
+    changed = _differing(root, files)
     for path in changed:
         write_atomically(path, files[str(path.relative_to(root))])
     return changed
@@ -59,7 +60,11 @@ def write_models(root: Path) -> list[Path]:
 
 def differing(root: Path) -> list[Path]:
     """The files below ``root`` that are missing or not what the generators make; UserError if one cannot be read."""
-    return [root / name for name, content in model_files().items() if _content(root / name) != content.encode("utf-8")]
+    return _differing(root, model_files())
+
+
+def _differing(root: Path, files: dict[str, str]) -> list[Path]:
+    return [root / name for name, content in files.items() if _content(root / name) != content.encode("utf-8")]
 
 
 def _content(path: Path) -> bytes | None:
