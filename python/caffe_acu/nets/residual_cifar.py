@@ -7,6 +7,7 @@ and give both networks "nearly the same" number of parameters, as the paper says
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.nets.builder import Acu, DataSource, Net
 from caffe_acu.nets.preactivation import basic, bottleneck
+from caffe_acu.nets.stages import places
 
 _WIDTHS = (16, 32, 64)
 _BLOCKS = 5
@@ -18,10 +19,8 @@ def basic_residual32(
     """On 3x32x32 images; ``acu``: ACUs in place of all 30 convolutions of the blocks."""
     net = Net("basic_residual32_acu" if acu else "basic_residual32", source, (3, 32, 32))
     x = net.conv(net.data, "conv0", 16, 3)
-    for stage, width in enumerate(_WIDTHS, 1):
-        for block in range(1, _BLOCKS + 1):
-            stride = 2 if stage > 1 and block == 1 else 1
-            x = basic(net, x, f"stage{stage}_block{block}", width, stride=stride, acu=acu)
+    for place in places(len(_WIDTHS), _BLOCKS):
+        x = basic(net, x, place.name, _WIDTHS[place.stage - 1], stride=place.stride, acu=acu)
     x = net.global_pool(net.bn_relu(x, "pool"))
     return net.classify(net.fc(x, "score", classes))
 
@@ -32,11 +31,8 @@ def bottleneck_residual47(
     """On 3x32x32 images; ``acu``: ACUs in place of the 15 3x3 convolutions of the blocks."""
     net = Net("bottleneck_residual47_acu" if acu else "bottleneck_residual47", source, (3, 32, 32))
     x = net.conv(net.data, "conv0", 16, 3)
-    for stage, width in enumerate(_WIDTHS, 1):
-        for block in range(1, _BLOCKS + 1):
-            first = block == 1
-            stride = 2 if stage > 1 and first else 1
-            name = f"stage{stage}_block{block}"
-            x = bottleneck(net, x, name, width, 4 * width, stride=stride, project=first, acu=acu)
+    for place in places(len(_WIDTHS), _BLOCKS):
+        width = _WIDTHS[place.stage - 1]
+        x = bottleneck(net, x, place.name, width, 4 * width, stride=place.stride, project=place.is_first, acu=acu)
     x = net.global_pool(net.bn_relu(x, "pool"))
     return net.classify(net.fc(x, "score", classes))

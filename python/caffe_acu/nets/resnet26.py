@@ -3,6 +3,7 @@
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.nets.builder import Acu, DataSource, Net
 from caffe_acu.nets.preactivation import bottleneck
+from caffe_acu.nets.stages import places
 
 _WIDTHS = (64, 128, 256, 512)
 _BLOCKS = 2
@@ -15,19 +16,18 @@ def resnet26(
     net = Net("resnet26_acu" if acu else "resnet26", source, (3, 224, 224))
     x = net.conv_bn_relu(net.data, "conv1", 64, 7, stride=2)
     x = net.max_pool(x, "pool1", 3, 2)
-    for stage, width in enumerate(_WIDTHS, 1):
-        for block in range(1, _BLOCKS + 1):
-            first = block == 1
-            x = bottleneck(
-                net,
-                x,
-                f"stage{stage}_block{block}",
-                width,
-                4 * width,
-                stride=2 if stage > 1 and first else 1,
-                project=first,
-                activated=stage == 1 and first,
-                acu=acu,
-            )
+    for place in places(len(_WIDTHS), _BLOCKS):
+        width = _WIDTHS[place.stage - 1]
+        x = bottleneck(
+            net,
+            x,
+            place.name,
+            width,
+            4 * width,
+            stride=place.stride,
+            project=place.is_first,
+            activated=place.stage == 1 and place.is_first,
+            acu=acu,
+        )
     x = net.global_pool(net.bn_relu(x, "pool"))
     return net.classify(net.fc(x, "score", classes), top5=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.nets.builder import Acu, DataSource, Net
 from caffe_acu.nets.preactivation import bottleneck
+from caffe_acu.nets.stages import places
 
 _BLOCKS = 3
 _WIDTHS = (32, 64, 128)
@@ -43,24 +44,21 @@ def resnet29(
     """On 3x32x32 images."""
     net = Net("resnet29", source, (3, 32, 32))
     x = net.conv(net.data, "conv0", 64, 3)
-    for stage, (width, outputs) in enumerate(zip(_WIDTHS, _OUTPUTS, strict=True), 1):
-        if middle.grouping:
-            width *= 2
-        for block in range(1, _BLOCKS + 1):
-            first = block == 1
-            x = bottleneck(
-                net,
-                x,
-                f"stage{stage}_block{block}",
-                width,
-                outputs,
-                stride=2 if stage > 1 and first else 1,
-                project=first,
-                kernel=middle.kernel,
-                group=_groups(middle.grouping, width),
-                dilation=middle.last_dilation if stage == 3 else 1,
-                acu=middle.acu,
-            )
+    for place in places(len(_WIDTHS), _BLOCKS):
+        width = _WIDTHS[place.stage - 1] * (2 if middle.grouping else 1)
+        x = bottleneck(
+            net,
+            x,
+            place.name,
+            width,
+            _OUTPUTS[place.stage - 1],
+            stride=place.stride,
+            project=place.is_first,
+            kernel=middle.kernel,
+            group=_groups(middle.grouping, width),
+            dilation=middle.last_dilation if place.stage == 3 else 1,
+            acu=middle.acu,
+        )
     x = net.global_pool(net.bn_relu(x, "pool"))
     return net.classify(net.fc(x, "score", classes))
 

@@ -6,6 +6,7 @@ Three stages of post-activation bottlenecks, four times as wide in the middle as
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.net_spec import Top
 from caffe_acu.nets.builder import Acu, DataSource, Net
+from caffe_acu.nets.stages import places
 
 _WIDTHS = (512, 1024, 2048)
 _GROUPS = 8
@@ -21,11 +22,9 @@ def resnext(
     layers = 9 * blocks + 2
     net = Net(f"depthwise_acu{layers}" if acu else f"resnext{layers}_8x64d", source, (3, 32, 32))
     x = net.conv_bn_relu(net.data, "conv0", 64, 3)
-    for stage, width in enumerate(_WIDTHS, 1):
-        for block in range(1, blocks + 1):
-            first = block == 1
-            stride = 2 if stage > 1 and first else 1
-            x = _block(net, x, f"stage{stage}_block{block}", width, stride=stride, project=first, acu=acu)
+    for place in places(len(_WIDTHS), blocks):
+        width = _WIDTHS[place.stage - 1]
+        x = _block(net, x, place.name, width, stride=place.stride, project=place.is_first, acu=acu)
     return net.classify(net.fc(net.global_pool(x), "score", classes))
 
 
