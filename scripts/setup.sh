@@ -70,7 +70,7 @@ packages+=(
 [ -z "$cuda" ] || packages+=(libboost-context-dev)
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f '${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
+  [[ "$(dpkg-query -W -f '${Status}' "$package" 2> /dev/null)" == *'ok installed'* ]] || missing+=("$package")
 done
 if [ "${#missing[@]}" -gt 0 ]; then
   say "installing Debian packages: ${missing[*]}"

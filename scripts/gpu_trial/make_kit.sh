@@ -46,7 +46,7 @@ if [ -z "$package" ]; then
   say "building for architecture $architecture"
   "$root/scripts/setup.sh" --package --tests --cuda --build build-gpu-kit \
     "-DCMAKE_CUDA_ARCHITECTURES=$architecture" -DUSE_NCCL=OFF
-  package=$(ls -t "$root"/build-gpu-kit/caffe-acu-*.tar.xz | head -n 1)
+  package=$(ls -t "$root"/build-gpu-kit/caffe-acu-*.tar.xz | sed -n 1p)
 fi
 
 kit=$out.partial
@@ -128,8 +128,9 @@ END
 
 total=$(find "$kit" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
 if [ "$total" -gt $((limit * 1024 * 1024)) ]; then
-  find "$kit" -type f -printf '%s %P\n' | sort -rn | head -n 6 \
-    | awk '{ printf "%8.1f MiB  %s\n", $1 / 1048576, $2 }' >&2
+  # awk reads to the end: where a pipe's reader leaves early, its writer dies of it, and with pipefail so do we.
+  find "$kit" -type f -printf '%s %P\n' | sort -rn \
+    | awk 'NR <= 6 { printf "%8.1f MiB  %s\n", $1 / 1048576, $2 }' >&2
   fail "the kit would be $((total / 1024 / 1024 + 1)) MiB, more than $limit: carry fewer --wheels, or --images none"
 fi
 rm -rf "$out"
