@@ -44,6 +44,7 @@ def shapes(layers: Sequence[LayerPositions], title: str = "") -> Figure:
 
 def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
     x, y = layer.x[s], layer.y[s]
+    start_x, start_y = (np.broadcast_to(start, layer.x.shape)[s] for start in (layer.start_x, layer.start_y))
     axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
     lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
     axis.set_xticks(lattice)
@@ -55,8 +56,8 @@ def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
         side.set_color("#d0d0d0")
     axis.plot([0], [0], "+", color="black", markersize=11, markeredgewidth=0.8, zorder=2)
     for k in range(len(x)):
-        axis.plot([layer.start_x[k], x[k]], [layer.start_y[k], y[k]], color=GREY, linewidth=0.8, zorder=1)
-    axis.scatter(layer.start_x, layer.start_y, s=24, facecolors="none", edgecolors=GREY, linewidths=0.8, zorder=1)
+        axis.plot([start_x[k], x[k]], [start_y[k], y[k]], color=GREY, linewidth=0.8, zorder=1)
+    axis.scatter(start_x, start_y, s=24, facecolors="none", edgecolors=GREY, linewidths=0.8, zorder=1)
     for k in range(len(x)):
         fixed = k == layer.fixed[s]
         axis.scatter(x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3)
