@@ -164,7 +164,7 @@ def test_command(tmp_path, capsys):
 
 def write_training(folder: Path, max_iter: int, snapshot: int, interval: int) -> None:
     """Two active layers on a constant image, whose edges pull the synapses: nothing depends on where it is resumed."""
-    learn = "param { } param { } " + "param { lr_mult: 1 decay_mult: 0 } " * 2
+    learn = "param { lr_mult: 0.1 } " * 2 + "param { lr_mult: 1 decay_mult: 0 } " * 2
     (folder / "net.prototxt").write_text(f"""
         layer {{ name: "in" type: "DummyData" top: "data" top: "target" dummy_data_param {{
           shape {{ dim: 2 dim: 4 dim: 6 dim: 6 }} shape {{ dim: 2 dim: 4 dim: 6 dim: 6 }}
@@ -172,7 +172,6 @@ def write_training(folder: Path, max_iter: int, snapshot: int, interval: int) ->
         layer {{ name: "first" type: "ACU" bottom: "data" top: "first" {learn} convolution_param {{
           num_output: 4 kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }} }}
           acu_param {{ warmup_iter: 20 position_noise: 0.1 }} }}
-        layer {{ name: "relu" type: "ReLU" bottom: "first" top: "first" }}
         layer {{ name: "last" type: "GroupedACU" bottom: "first" top: "last" {learn} convolution_param {{
           num_output: 4 group: 2 kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }} }} }}
         layer {{ name: "loss" type: "EuclideanLoss" bottom: "last" bottom: "target" }}
