@@ -66,7 +66,7 @@ bool PositionLogFile::GoOnAt(int64_t iteration) {
       << path_ << ": the position log of another network (other layers, position sets, kernels or acu_param). "
       << "Let position_log name another file.";
   int64_t kept = 0;
-  if (iteration > 0 && beginning == header_) {
+  if (beginning == header_) {
     kept = header_.size();
     while (IsRecordBefore(iteration, Read(kept, record_size_))) kept += record_size_;
   }

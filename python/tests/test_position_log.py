@@ -18,6 +18,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import caffe_program
 from caffe_acu.net_param import blob_array, format_prototxt
 from caffe_acu.plots.movement import movement
+from caffe_acu.plots.shapes import shapes
 from caffe_acu.position_log import is_position_log, load_npz, read_position_log, save_npz
 from caffe_acu.positions import LayerSeries, read_series
 
@@ -158,8 +159,17 @@ def test_command(tmp_path, capsys):
     assert (layer["x"][1][2], layer["start_x"][1][2]) == (value(25, 1, 0, 1, 2), value(5, 1, 0, 1, 2))
     assert main(["positions", str(path), str(path)]) == 2
     assert "positions.log: a position log, which holds a whole run; give it without" in capsys.readouterr().err
-    lines = {tuple(line.get_ydata()) for line in movement(read_position_log(path)).axes[0].lines}
+
+
+def test_figures_show_every_set_from_its_own_start(tmp_path):
+    write_log(tmp_path / "positions.log", (5, 25))
+    series = read_position_log(tmp_path / "positions.log")
+    lines = {tuple(line.get_ydata()) for line in movement(series).axes[0].lines}
     assert (value(5, 0, 0, 0, 7), value(25, 0, 0, 0, 7)) in lines
+    for s, panel in enumerate(shapes([series[1].last]).axes):
+        ways = {(*line.get_xdata(), *line.get_ydata()) for line in panel.lines}
+        for k in range(5):
+            assert tuple(value(t, 1, axis, s, k) for axis in (0, 1) for t in (5, 25)) in ways
 
 
 def write_training(folder: Path, max_iter: int, snapshot: int, interval: int) -> None:
