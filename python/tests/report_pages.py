@@ -28,7 +28,7 @@ def nothing_run(**changes: Any) -> dict[str, Any]:
 
 def curve(row: str, kind: str, seed: int = 1, warmup: int = 0, records: int = 65, last: int = 6400) -> dict[str, Any]:
     """A loss that falls with a rate drop, and an error every tenth record."""
-    random = np.random.default_rng([seed, records])
+    random = np.random.default_rng([seed, records, *row.encode()])
     iterations = np.linspace(0, last, records).round().astype(int)
     done = iterations / last
     fall = 2.1 * np.exp(-5 * done) + 0.18 + 0.25 * (done < 0.5)
@@ -47,7 +47,7 @@ def curve(row: str, kind: str, seed: int = 1, warmup: int = 0, records: int = 65
 
 
 def shape(row: str, layer: str, seed: int = 1, sets: int = 1, of: int = 0, moments: int = 33, **changes: Any):
-    """A 3x3 layer whose synapses stay for a quarter of 6400 iterations, and then drift outwards; the origin is fixed."""
+    """A 3x3 layer whose synapses stay for a quarter of 6400 iterations, then drift outwards; the origin is fixed."""
     random = np.random.default_rng([seed, sets, *layer.encode()])
     time = (np.linspace(0, 1, moments) - 0.25).clip(0)[:, None, None]
     wander = random.normal(0, 0.05, (2, moments, sets, 9)).cumsum(axis=1) * time

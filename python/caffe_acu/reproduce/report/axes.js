@@ -1,9 +1,9 @@
-// Scales and their ticks.
+// Scales and their ticks, which stand at least `apart` screen pixels from each other.
 
-function scale(from, to, start, end, logarithmic = false) {
+function scale(from, to, start, end, apart, logarithmic = false) {
   const place = logarithmic ? Math.log : (value) => value;
   const at = (value) => start + ((place(value) - place(from)) / (place(to) - place(from))) * (end - start);
-  const ticks = logarithmic ? logarithmicTicks(from, to) : linearTicks(from, to, Math.abs(end - start) / 70);
+  const ticks = logarithmic ? logarithmicTicks(from, to) : linearTicks(from, to, Math.abs(end - start) / apart);
   return { from, to, at, ticks };
 }
 
@@ -12,7 +12,8 @@ function linearTicks(from, to, wanted) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw);
   const ticks = [];
-  for (let number = Math.ceil(from / step); number * step <= to * (1 + 1e-9); number++) ticks.push(rounded(number * step));
+  const last = Math.floor((to / step) * (1 + 1e-9));
+  for (let number = Math.ceil(from / step); number <= last; number++) ticks.push(rounded(number * step));
   return ticks;
 }
 

@@ -1,7 +1,7 @@
 """Curves and positions, made small enough to travel inside a page.
 
-Positions are written as differences from one moment to the next, in steps of 1/10,000 pixel: whole numbers, of which most
-are short, and which add up without error.
+Positions are written as differences from one moment to the next, in steps of 1/10,000 pixel: whole numbers, of which
+most are short, and which add up without error.
 """
 
 import math

@@ -17,20 +17,21 @@ class Chart {
     this.height = Math.max(260, Math.min(400, this.width * 0.62));
     this.lines = this.visibleLines();
     this.tip.hidden = true;
-    const values = this.lines.flatMap((line) => line.points.flatMap((point) => [point.least, point.greatest]));
-    const known = values.filter((value) => !Number.isNaN(value));
+    const [from, to] = this.iterations();
+    const inside = this.lines.flatMap((line) => line.points).filter((point) => point.iteration >= from);
+    const known = inside.flatMap((point) => [point.least, point.greatest]).filter((value) => !Number.isNaN(value));
     if (!known.length) {
       this.plot.replaceChildren(element("p", { class: "missing" }, `${this.name}: nothing to show.`));
       return;
     }
-    const [from, to] = this.iterations();
-    this.x = scale(from, to, MARGIN.left, this.width - MARGIN.right);
-    this.y = scale(...bounds(known, this.logarithmic), this.height - MARGIN.bottom, MARGIN.top, this.logarithmic);
+    this.x = scale(from, to, MARGIN.left, this.width - MARGIN.right, 75);
+    this.y = scale(...bounds(known, this.logarithmic), this.height - MARGIN.bottom, MARGIN.top, 40, this.logarithmic);
     const label = `${this.name} over iterations of ${this.lines.map((line) => line.row.name).join(", ")}`;
     const size = { width: this.width, height: this.height, viewBox: `0 0 ${this.width} ${this.height}` };
     this.svg = drawn("svg", { ...size, role: "img", "aria-label": label, tabindex: 0 });
-    this.cross = drawn("line", { class: "cross", y1: MARGIN.top, y2: this.height - MARGIN.bottom, visibility: "hidden" });
-    this.svg.append(this.axes(), this.warmups(), ...this.lines.flatMap((line) => this.strokes(line)), this.cross);
+    const upright = { y1: MARGIN.top, y2: this.height - MARGIN.bottom };
+    this.cross = drawn("line", { class: "cross", visibility: "hidden", ...upright });
+    this.svg.append(this.axes(), this.warmups(upright), this.window(), this.cross);
     this.listen();
     this.plot.replaceChildren(this.svg, this.tip);
   }
@@ -45,19 +46,26 @@ class Chart {
   visibleLines() {
     this.logarithmic = byId("log").checked;
     const smooth = this.part === "train" && byId("smooth").checked;
-    const [from] = this.iterations();
-    const usable = (value) => (this.logarithmic && value <= 0 ? NaN : value);
-    const pointsOfRow = (row, smoothed) =>
-      pointsOf(row, this.part, smoothed)
-        .filter((point) => point.iteration >= from)
-        .map((point) => ({ ...point, mean: usable(point.mean), least: usable(point.least), greatest: usable(point.greatest) }));
+    // A logarithm has no place for the rest.
+    const points = (row, smoothed) =>
+      pointsOf(row, this.part, smoothed).map((point) =>
+        this.logarithmic && point.least <= 0 ? { ...point, mean: NaN, least: NaN, greatest: NaN } : point);
     return this.rows
       .filter((row) => row.shown)
       .map((row) => ({
         row,
-        points: pointsOfRow(row, smooth),
-        raw: smooth && row.runs.length === 1 ? pointsOfRow(row, false) : [],
+        points: points(row, smooth),
+        raw: smooth && row.runs.length === 1 ? points(row, false) : [],
       }));
+  }
+
+  // The inner SVG cuts off what lies outside the axes, but not a dot on one of them.
+  window() {
+    const [x, y] = [MARGIN.left - 4, MARGIN.top - 4];
+    const [width, height] = [this.width - MARGIN.right + 4 - x, this.height - MARGIN.bottom + 4 - y];
+    const frame = drawn("svg", { x, y, width, height, viewBox: `${x} ${y} ${width} ${height}` });
+    frame.append(...this.lines.flatMap((line) => this.strokes(line)));
+    return frame;
   }
 
   axes() {
@@ -85,18 +93,18 @@ class Chart {
     return group;
   }
 
-  warmups() {
+  warmups(upright) {
     const group = drawn("g");
-    const shown = new Set(this.lines.flatMap((line) => line.row.warmups));
-    for (const iteration of [...shown].filter((one) => one >= this.x.from && one <= this.x.to)) {
-      const x = this.x.at(iteration);
-      const left = x > this.width * 0.6;
-      const text = `warm-up ends at ${count(iteration)}`;
+    const ends = new Set(this.lines.flatMap((line) => line.row.warmups));
+    [...ends].filter((end) => end >= this.x.from && end <= this.x.to).forEach((end, number) => {
+      const x = this.x.at(end);
+      const place = x > this.width * 0.6 ? { x: x - 5, "text-anchor": "end" } : { x: x + 5, "text-anchor": "start" };
+      const y = MARGIN.top + 11 + 14 * number;
       group.append(
-        drawn("line", { class: "warmup-line", x1: x, x2: x, y1: MARGIN.top, y2: this.height - MARGIN.bottom }),
-        drawn("text", { x: left ? x - 5 : x + 5, y: MARGIN.top + 11, "text-anchor": left ? "end" : "start" }, text),
+        drawn("line", { class: "warmup-line", x1: x, x2: x, ...upright }),
+        drawn("text", { ...place, y }, `warm-up ends at ${count(end)}`),
       );
-    }
+    });
     return group;
   }
 
@@ -114,7 +122,8 @@ class Chart {
     const line = pieces.map((piece) => `M${this.path(piece, "mean").join("L")}`).join("");
     parts.push(drawn("path", { class: "curve", d: line, stroke: row.colour, "data-row": row.name, ...row.dash }));
     const lone = pieces.filter((piece) => piece.length === 1);
-    for (const point of points.length <= FEW ? pieces.flat() : lone.flat()) {
+    const seen = points.filter((point) => point.iteration >= this.x.from);
+    for (const point of seen.length <= FEW ? pieces.flat() : lone.flat()) {
       const [cx, cy] = [this.x.at(point.iteration), this.y.at(point.mean)];
       parts.push(drawn("circle", { class: "point", cx, cy, r: 2.6, fill: row.colour }));
     }
@@ -145,30 +154,34 @@ class Chart {
     this.tip.hidden = true;
   }
 
+  // The values nearest to a place on the screen, with the line at the point that is nearest of all.
   show(x) {
     this.at = x;
-    const iteration = this.x.from + ((x - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right)) * (this.x.to - this.x.from);
-    const nearest = (points) =>
-      points.reduce((a, b) => (Math.abs(b.iteration - iteration) < Math.abs(a.iteration - iteration) ? b : a));
-    const lines = this.lines.filter((line) => line.points.length);
+    const share = (x - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right);
+    const wanted = this.x.from + share * (this.x.to - this.x.from);
+    const away = (point) => Math.abs(point.iteration - wanted);
+    const nearest = (points) => points.reduce((a, b) => (away(b) < away(a) ? b : a));
+    const found = this.lines.filter((line) => line.points.length).map(({ row, points }) => [row, nearest(points)]);
+    const { iteration } = nearest(found.map(([, point]) => point));
     const table = element("table");
-    for (const { row, points } of lines) {
-      const point = nearest(points);
-      const cells = [count(point.iteration), described(point)].map((text) => element("td", {}, text));
-      table.append(element("tr", {}, element("td", {}, sample(row), row.name), ...cells));
+    for (const [row, point] of found) {
+      const elsewhere = point.iteration === iteration ? "" : ` at ${count(point.iteration)}`;
+      const name = element("td", { title: row.name }, sample(row), row.name);
+      table.append(element("tr", {}, name, element("td", {}, described(point) + elsewhere)));
     }
-    filled(this.cross, { x1: x, x2: x, visibility: "visible" }, []);
-    this.tip.replaceChildren(table);
+    this.tip.replaceChildren(element("p", {}, `iteration ${count(iteration)}`), table);
     this.tip.hidden = false;
-    const left = x < this.width / 2;
-    this.tip.style.left = left ? `${x + 12}px` : "";
-    this.tip.style.right = left ? "" : `${this.width - x + 12}px`;
+    const line = Math.max(this.x.at(iteration), MARGIN.left);
+    filled(this.cross, { x1: line, x2: line, visibility: "visible" }, []);
+    const width = this.tip.offsetWidth;
+    const left = line + 12 + width <= this.width ? line + 12 : line - 12 - width;
+    this.tip.style.left = `${Math.max(0, left)}px`;
   }
 }
 
 function described({ mean, least, greatest, seeds }) {
   if (Number.isNaN(mean)) return "not known";
-  return seeds > 1 ? `${short(mean)} (${short(least)} to ${short(greatest)}, ${seeds} seeds)` : short(mean);
+  return seeds > 1 ? `${short(mean)} (${short(least)} to ${short(greatest)})` : short(mean);
 }
 
 const short = (value) => String(Number(value.toPrecision(4)));
@@ -195,7 +208,8 @@ function drawCurves() {
   for (const row of rows) {
     const seeds = row.empty ? "not run" : row.runs.length > 1 ? `${row.runs.length} seeds` : "";
     const text = seeds ? `${row.name} (${seeds})` : row.name;
-    const button = element("button", { type: "button", "aria-pressed": "true" }, sample(row), element("span", {}, text));
+    const pressed = { type: "button", "aria-pressed": "true" };
+    const button = element("button", pressed, sample(row), element("span", {}, text));
     button.addEventListener("click", () => {
       row.shown = !row.shown;
       button.setAttribute("aria-pressed", row.shown);

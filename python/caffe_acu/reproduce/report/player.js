@@ -1,5 +1,7 @@
 // The choice of a run, and the slider that moves the synapses of all its layers.
 
+const SECONDS = 8; // for all iterations, when they are played
+
 class Player {
   constructor(runs) {
     this.runs = runs;
@@ -52,7 +54,8 @@ class Player {
 
   phase(iteration) {
     if (!this.warmup) return "";
-    return iteration < this.warmup ? `, warm-up until ${count(this.warmup)}` : `, after the warm-up (${count(this.warmup)})`;
+    const end = count(this.warmup);
+    return iteration < this.warmup ? `, warm-up until ${end}` : `, after the warm-up (${end})`;
   }
 
   stopAt(moment) {

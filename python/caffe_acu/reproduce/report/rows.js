@@ -2,7 +2,7 @@
 
 const BASE_DASH = "7 4";
 const COLOURS = 9;
-const SMOOTHED = 9; // records in a running mean, as in the figures
+const HALF = 4; // records on each side in a running mean, as in the figures; fewer where there are few
 
 function rowsOf(curves) {
   const rows = new Map();
@@ -51,7 +51,7 @@ function pointsOf(row, part, smooth) {
 
 // Near the ends, and around what is not known, the mean is over what there is; what is not known stays so.
 function runningMean(values) {
-  const half = (SMOOTHED - 1) / 2;
+  const half = Math.min(HALF, Math.floor(values.length / 20));
   return values.map((value, index) => {
     if (Number.isNaN(value)) return NaN;
     const known = values.slice(Math.max(0, index - half), index + half + 1).filter((one) => !Number.isNaN(one));

@@ -2,15 +2,21 @@
 
 const STEPS_PER_PIXEL = 10000;
 const MARGIN_PIXELS = 0.5; // around the outermost synapse
-const SECONDS = 8; // for all iterations, when they are played
-const NUMBERED_SETS = 1; // sets up to which the dots have room for the synapses' numbers
+const MANY = 8; // sets in one panel, above which each is drawn finer
 const WAY_STEP = 0.004; // of the panel's width: nearer points of a way are one
 
 // Positions as arrays [moment][set][synapse], from their differences; NaN where they are not known.
 function summed(differences) {
   const before = differences[0].map((set) => set.map(() => 0));
-  return differences.map((moment) =>
-    moment.map((set, s) => set.map((step, k) => (step === null ? NaN : (before[s][k] += step) / STEPS_PER_PIXEL))));
+  const added = (step, s, k) => (step === null ? NaN : (before[s][k] += step) / STEPS_PER_PIXEL);
+  return differences.map((moment) => moment.map((set, s) => set.map((step, k) => added(step, s, k))));
+}
+
+// "0, 16, 32, … 496" for numbers at equal distances, otherwise all of them.
+function sequence(numbers) {
+  const even = numbers.every((number, index) => number === numbers[0] + index * (numbers[1] - numbers[0]));
+  if (!even || numbers.length < 6) return numbers.join(", ");
+  return `${numbers.slice(0, 3).join(", ")}, … ${numbers.at(-1)}`;
 }
 
 class Layer {
@@ -25,10 +31,11 @@ class Layer {
 
   header() {
     const synapses = this.x[0][0].length;
-    const words = [`${this.kernel.join("×")}, ${synapses} synapses`];
-    if (this.sets > 1) words.push(this.shown < this.sets ? `${this.shown} of ${count(this.sets)} sets` : `${this.sets} sets`);
-    const title = element("div", {}, element("h3", {}, this.layer), element("p", {}, words.join(", ")));
-    if (this.numbers && this.shown < this.sets) title.append(element("p", {}, `sets ${this.numbers.join(", ")}`));
+    const sampled = this.shown < this.sets ? `${this.shown} of ` : "";
+    const sets = this.sets > 1 ? `, ${sampled}${count(this.sets)} sets` : "";
+    const words = `${this.kernel.join("×")}, ${synapses} synapses${sets}`;
+    const title = element("div", {}, element("h3", {}, this.layer), element("p", {}, words));
+    if (this.numbers && this.shown < this.sets) title.append(element("p", {}, `sets ${sequence(this.numbers)}`));
     const header = element("header", {}, title);
     if (this.shown > 1) {
       const button = element("button", { type: "button", "aria-pressed": "false" }, "side by side");
@@ -50,7 +57,8 @@ class Layer {
 
   // The distance of the outermost synapse from the base point, along an axis, at any time.
   extent() {
-    return Math.max(...[this.x, this.y].flat(3).filter(Number.isFinite).map(Math.abs), ...this.kernel.map((size) => (size - 1) / 2));
+    const places = [this.x, this.y].flat(4).filter(Number.isFinite).map(Math.abs);
+    return [...places, ...this.kernel.map((size) => (size - 1) / 2)].reduce((a, b) => Math.max(a, b));
   }
 
   draw(reach) {
@@ -66,8 +74,11 @@ class Layer {
     const name = sets.length === 1 && this.shown > 1 ? `${this.layer}, ${this.setName(sets[0])}` : this.layer;
     const svg = drawn("svg", { viewBox: `${-reach} ${-reach} ${2 * reach} ${2 * reach}`, role: "img" });
     svg.setAttribute("aria-label", `Positions of the synapses of ${name}`);
-    svg.append(this.pixels());
-    for (const s of sets) svg.append(this.set(s, sets.length));
+    const size = reach * (sets.length === 1 ? 0.062 : sets.length <= MANY ? 0.04 : 0.023);
+    if (sets.length > MANY) svg.classList.add("many");
+    // Rings above the ways, which would hide them where there are many, and below the dots where there are few.
+    const parts = [this.rings(sets, size), ...sets.map((s) => this.set(s, sets.length, size))];
+    svg.append(this.pixels(), ...(sets.length > MANY ? parts.reverse() : parts));
     if (sets.length === this.shown) return svg;
     return element("figure", {}, svg, element("figcaption", {}, this.setName(sets[0])));
   }
@@ -77,51 +88,60 @@ class Layer {
     const group = drawn("g", { "aria-hidden": "true" });
     const end = Math.floor(reach);
     const lattice = Array.from({ length: 2 * end + 1 }, (_, index) => index - end);
-    const text = { "font-size": reach * 0.075, "text-anchor": "middle" };
+    const small = this.apart || this.shown === 1;
+    const text = { "font-size": reach * (small ? 0.085 : 0.05), "text-anchor": "middle" };
     const thin = { class: "pixel", "stroke-width": reach * 0.006 };
     for (const at of lattice) {
       group.append(
         drawn("line", { ...thin, x1: at, x2: at, y1: -reach, y2: reach }),
         drawn("line", { ...thin, x1: -reach, x2: reach, y1: at, y2: at }),
+      );
+      if (end > 3 && at % 2) continue; // no room for every number
+      group.append(
         drawn("text", { ...text, x: at, y: reach * 0.98 }, String(at)),
         drawn("text", { ...text, x: -reach * 0.94, y: at + reach * 0.025 }, String(at)),
       );
     }
-    for (const y of lattice) for (const x of lattice) group.append(drawn("circle", { class: "lattice", cx: x, cy: y, r: reach * 0.012 }));
-    const [arm, line] = [reach * 0.09, { class: "base-point", "stroke-width": reach * 0.01 }];
-    group.append(drawn("line", { ...line, x1: -arm, x2: arm, y1: 0, y2: 0 }), drawn("line", { ...line, x1: 0, x2: 0, y1: -arm, y2: arm }));
+    for (const cy of lattice) {
+      group.append(...lattice.map((cx) => drawn("circle", { class: "lattice", cx, cy, r: reach * 0.012 })));
+    }
+    const arm = reach * 0.09;
+    const cross = { class: "base-point", "stroke-width": reach * 0.01, d: `M${-arm} 0H${arm}M0 ${-arm}V${arm}` };
+    group.append(drawn("path", cross));
     return group;
   }
 
-  // One set: rings, ways and dots. With many sets in a panel, all of it is smaller.
-  set(s, together) {
-    const size = this.reach * (together === 1 ? 0.062 : together <= 8 ? 0.042 : 0.03);
-    const group = drawn("g", { class: "set", "data-set": s, style: `--place: ${this.shown > 1 ? s / (this.shown - 1) : 0.3}` });
-    const way = { class: "way", "stroke-width": size * (together === 1 ? 0.28 : 0.2), stroke: "currentColor" };
-    const synapses = this.x[0][s].keys();
-    const dots = [];
-    const back = drawn("path", { ...way, d: "" });
-    let ways = "";
-    group.append(back);
+  rings(sets, size) {
+    const places = new Map();
+    for (const s of sets) {
+      for (const [k, cx] of this.x[0][s].entries()) places.set(`${cx} ${this.y[0][s][k]}`, { cx, cy: this.y[0][s][k] });
+    }
+    const known = [...places.values()].filter(({ cx, cy }) => Number.isFinite(cx + cy));
+    const ring = { class: "ring", r: size * 1.25, "stroke-width": size * 0.25 };
+    return drawn("g", {}, ...known.map((place) => drawn("circle", { ...ring, ...place })));
+  }
+
+  // The ways and dots of one set. A dot has its synapse's number where it has the panel to itself.
+  set(s, together, size) {
+    const place = this.shown > 1 ? s / (this.shown - 1) : 0.3;
+    const group = drawn("g", { class: "set", "data-set": s, style: `--place: ${place}` });
+    const synapses = [...this.x[0][s].keys()];
+    const ways = synapses.map((k) => this.way(s, k)).join("");
+    group.append(drawn("path", { class: "way", d: ways, "stroke-width": size * 0.25 }));
     for (const k of synapses) {
       const fixed = k === this.fixed[s];
-      if (Number.isFinite(this.x[0][s][k] + this.y[0][s][k])) {
-        const ring = { class: "ring", cx: this.x[0][s][k], cy: this.y[0][s][k], r: size * 1.25, "stroke-width": size * 0.25 };
-        group.append(drawn("circle", ring));
-      }
-      ways += this.way(s, k);
       const dot = fixed ? drawn("rect", { width: 2 * size, height: 2 * size }) : drawn("circle", { r: size });
       filled(dot, { class: "synapse", "data-synapse": k, "stroke-width": size * 0.15 }, []);
-      dot.append(drawn("title", {}, `${this.shown > 1 ? `${this.setName(s)}, ` : ""}synapse ${k}${fixed ? ", fixed" : ""}`));
-      const number = together <= NUMBERED_SETS ? drawn("text", { class: "number", "font-size": size * 1.25 }, String(k)) : null;
-      dots.push(dot, ...(number ? [number] : []));
+      const owner = this.shown > 1 ? `${this.setName(s)}, ` : "";
+      dot.append(drawn("title", {}, `${owner}synapse ${k}${fixed ? ", fixed" : ""}`));
+      const number = together === 1 && drawn("text", { class: "number", "font-size": size * 1.25 }, String(k));
+      group.append(dot, ...(number ? [number] : []));
       this.dots.push({ s, k, dot, number, half: fixed ? size : 0 });
     }
-    back.setAttribute("d", ways);
-    group.append(...dots);
     return group;
   }
 
+  // The path of a synapse through all moments, broken where its position is not known.
   way(s, k) {
     const near = 2 * this.reach * WAY_STEP;
     const last = this.x.length - 1;
@@ -164,12 +184,14 @@ class Layer {
     for (const [s, set] of this.x[t].entries()) {
       for (const k of set.keys()) {
         if (k === this.fixed[s]) continue;
-        const distance = Math.hypot(this.x[t][s][k] - this.x[0][s][k], this.y[t][s][k] - this.y[0][s][k]);
+        const [dx, dy] = [this.x, this.y].map((axis) => axis[t][s][k] - axis[0][s][k]);
+        const distance = Math.hypot(dx, dy);
         if (!Number.isFinite(distance)) lost++;
         else [sum, most, free] = [sum + distance, Math.max(most, distance), free + 1];
       }
     }
-    const unknown = lost ? `; ${lost} positions are not known` : "";
-    return free ? `moved ${(sum / free).toFixed(2)} px on average, ${most.toFixed(2)} at most${unknown}` : `nothing to move${unknown}`;
+    const unknown = lost ? `; positions not known: ${lost}` : "";
+    if (!free) return `nothing moves${unknown}`;
+    return `moved ${(sum / free).toFixed(2)} px on average, ${most.toFixed(2)} at most${unknown}`;
   }
 }
