@@ -296,7 +296,26 @@ def test_a_table_of_which_nothing_has_run(browser, tmp_path):
         assert browser.one(f"#{section} .missing").text.startswith("Not run")
 
 
-@pytest.mark.parametrize("width", [360, 1400])
+def test_curves_are_drawn_for_the_room_that_there_is(browser, tmp_path):
+    show(browser, tmp_path, full())
+    wide = drawn(browser.run(CURVES, "loss")["ResNet/ACU"]["points"])[-1, 0]
+    resized = """const [display, width, done] = arguments;
+      document.getElementById("loss").style.cssText = `display: ${display}; width: ${width}px`;
+      requestAnimationFrame(() => requestAnimationFrame(done));"""
+    browser.driver.execute_async_script(resized, "none", 0)
+    browser.one("#log").click()  # which would draw it
+    browser.driver.execute_async_script(resized, "block", 300)
+    assert drawn(browser.run(CURVES, "loss")["ResNet/ACU"]["points"])[-1, 0] == pytest.approx(286, abs=1) != wide
+
+
+def test_a_printed_page_shows_the_settings(browser, tmp_path):
+    show(browser, tmp_path, full())
+    assert not browser.one("pre").is_displayed()
+    browser.driver.execute_cdp_cmd("Page.printToPDF", {})
+    assert browser.one("pre").is_displayed()
+
+
+@pytest.mark.parametrize("width", [360, 700, 1400])
 def test_nothing_hangs_over_the_edge(browser, tmp_path, width):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -14,6 +14,7 @@ class Chart {
 
   draw() {
     this.width = this.plot.clientWidth;
+    if (this.width < 2 * (MARGIN.left + MARGIN.right)) return; // not laid out yet, or hidden
     this.height = Math.max(260, Math.min(400, this.width * 0.62));
     this.lines = this.visibleLines();
     this.tip.hidden = true;
