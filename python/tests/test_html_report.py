@@ -132,8 +132,10 @@ def test_a_run_is_chosen_and_its_many_sets_set_apart(browser, tmp_path):
     assert_at(browser, few, 20)
     card = browser.one(f'[data-layer="{many["layer"]}"]')
     assert "3×3, 9 synapses, 32 of 512 sets\nsets 0, 16, 32, … 496" in card.text
-    colours = browser.run("return [...document.querySelectorAll('.set')].map((set) => getComputedStyle(set).color)")
-    assert len(set(colours[:32])) == 32
+    colours = "return [...document.querySelectorAll(arguments[0])].map((set) => getComputedStyle(set).color)"
+    assert len(set(browser.run(colours, f'[data-layer="{many["layer"]}"] g.set'))) == 32
+    assert [name.text for name in browser.all(".key > span")] == ["● set 0", "● set 1", "● set 2", "● set 3"]
+    assert browser.run(colours, ".key .set") == browser.run(colours, f'[data-layer="{few["layer"]}"] g.set')
     card.find_element("css selector", "button").click()
     names = [name.text for name in browser.all(".apart figcaption")]
     assert names == [f"set {16 * number}" for number in range(32)]
@@ -155,6 +157,15 @@ def test_rings_are_where_synapses_started_and_lines_end_where_they_are(browser, 
     ends = np.array([drawn(way)[-1] for way in ways])
     np.testing.assert_allclose(ends, np.stack([layer["x"][-1][0], layer["y"][-1][0]], axis=-1), atol=ROUNDING)
     assert browser.one("rect.synapse").get_attribute("data-synapse") == "4"
+
+
+def test_a_long_movement_says_how_much_of_it_is_shown(browser, tmp_path):
+    show(browser, tmp_path, nothing_run(shapes=[shape("ACU", "conv", moments=33)]))
+    assert browser.one("#thinned").text == ""
+    long = shape("ACU", "conv", moments=641)
+    show(browser, tmp_path, nothing_run(shapes=[long]))
+    assert browser.one("#thinned").text == "The slider stops at 201 of 641 records."
+    assert_at(browser, long, -1)
 
 
 def test_base_is_dashed_and_acu_solid_each_in_its_colour(browser, tmp_path):

@@ -29,6 +29,9 @@ class Player {
     byId("layers").replaceChildren(...this.layers.map((layer) => layer.card));
     this.slider.max = this.moments.length - 1;
     this.markWarmup();
+    const thinned = run.layers.find((layer) => layer.iterations.length < layer.records);
+    const shown = thinned && `The slider stops at ${thinned.iterations.length} of ${count(thinned.records)} records.`;
+    byId("thinned").textContent = shown ?? "";
     this.show(this.moments.length - 1);
   }
 

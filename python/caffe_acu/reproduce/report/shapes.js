@@ -35,7 +35,8 @@ class Layer {
     const sets = this.sets > 1 ? `, ${sampled}${count(this.sets)} sets` : "";
     const words = `${this.kernel.join("×")}, ${synapses} synapses${sets}`;
     const title = element("div", {}, element("h3", {}, this.layer), element("p", {}, words));
-    if (this.numbers && this.shown < this.sets) title.append(element("p", {}, `sets ${sequence(this.numbers)}`));
+    if (this.shown > MANY && this.numbers) title.append(element("p", {}, `sets ${sequence(this.numbers)}`));
+    if (this.shown > 1 && this.shown <= MANY) title.append(this.key());
     const header = element("header", {}, title);
     if (this.shown > 1) {
       const button = element("button", { type: "button", "aria-pressed": "false" }, "side by side");
@@ -49,6 +50,16 @@ class Layer {
       header.append(button);
     }
     return header;
+  }
+
+  key() {
+    const name = (s) => element("span", {}, element("span", this.colour(s), "● "), this.setName(s));
+    return element("p", { class: "key" }, ...[...Array(this.shown).keys()].map(name));
+  }
+
+  // How far a set stands between the first and the last tells its colour.
+  colour(s) {
+    return { class: "set", style: `--place: ${this.shown > 1 ? s / (this.shown - 1) : 0.3}` };
   }
 
   setName(s) {
@@ -123,8 +134,7 @@ class Layer {
 
   // The ways and dots of one set. A dot has its synapse's number where it has the panel to itself.
   set(s, together, size) {
-    const place = this.shown > 1 ? s / (this.shown - 1) : 0.3;
-    const group = drawn("g", { class: "set", "data-set": s, style: `--place: ${place}` });
+    const group = drawn("g", { "data-set": s, ...this.colour(s) });
     const synapses = [...this.x[0][s].keys()];
     const ways = synapses.map((k) => this.way(s, k)).join("");
     group.append(drawn("path", { class: "way", d: ways, "stroke-width": size * 0.25 }));
