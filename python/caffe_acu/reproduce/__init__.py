@@ -1,0 +1,1 @@
+"""From a table of a paper to its finished result."""
