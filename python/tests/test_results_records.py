@@ -7,12 +7,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from run_folders import write_log, write_run, write_table
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce.records import find_runs, read_run
+from run_folders import write_log, write_run, write_table
 
 MODEL = "grouped/resnet29_acu"
 
@@ -90,7 +90,7 @@ def test_a_damaged_table_is_named(tmp_path, text):
     ["", "{", "[]", "[" * 100_000, '"x"', "{}", b"\xff\x00", '{"model": 7}']
     + [
         json.dumps(
-            {"model": MODEL, "seed": 1, "scale": 1, "max_iter": 10, "warmup_iter": 0, "data": "x", "limit": None} | wrong
+            {"model": MODEL, "seed": 1, "scale": 1, "max_iter": 10, "warmup_iter": 0, "data": "", "limit": None} | wrong
         )
         for wrong in (
             {"seed": "1"}, {"seed": -1}, {"seed": True}, {"scale": 0}, {"scale": None}, {"max_iter": 1.5},
