@@ -17,6 +17,7 @@ def model_page(model: Model, ours: OurResults = OurResults()) -> str:
 
 def _front_matter(model: Model, ours: OurResults) -> list[str]:
     rows = model.printed
+    trained = _unique(cell for row in rows if (cell := ours.cell(row)) != NOT_RUN)
     fields = {
         "name": model.title,
         "paper": TITLES[model.paper],
@@ -27,7 +28,7 @@ def _front_matter(model: Model, ours: OurResults) -> list[str]:
         "madds": model.count.multiply_adds,
         "madds_printed": _unique(row.madds for row in rows),
         "expected": [f"{row.result}, {row.dataset}" for row in rows],
-        "status": "trained here" if any(ours.cell(row) != NOT_RUN for row in rows) else "not trained here",
+        "status": f"trained here: {'; '.join(trained)}" if trained else "not trained here",
     }
     # JSON is YAML.
     return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"]
