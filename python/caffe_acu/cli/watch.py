@@ -20,16 +20,19 @@ def register(subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from contextlib import ExitStack
+
     from caffe_acu.reproduce.tensorboard import EventFolder, check_tensorboard
     from caffe_acu.reproduce.watch import watch
 
-    kept = []
-    if arguments.tensorboard:
-        check_tensorboard()
-        kept = [EventFolder(run, arguments.tensorboard) for run in arguments.runs]
+    with ExitStack() as stack:
+        kept = []
+        if arguments.tensorboard:
+            check_tensorboard()
+            kept = [stack.enter_context(EventFolder(run, arguments.tensorboard)) for run in arguments.runs]
 
-    def write() -> None:
-        for events in kept:
-            events.update()
+        def write() -> None:
+            for events in kept:
+                events.update()
 
-    watch(arguments.runs, arguments.once, write)
+        watch(arguments.runs, arguments.once, write)

@@ -1,8 +1,10 @@
 """Curves and positions of runs as TensorBoard's event files."""
 
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from caffe_acu.reproduce.records import Metrics, read_metrics, read_positions_ov
 from caffe_acu.reproduce.watch import run_name
 
 Value = tuple[str, int, float]  # tag, iteration, value
+_FLUSH_SECONDS = 2  # after which TensorBoard sees what is new
 _LENGTH, _CHECKSUM = 8, 4  # bytes around a record: its length, checksums of that and of the record
 
 
@@ -28,30 +31,44 @@ def check_tensorboard() -> None:
 class EventFolder:
     """What is written of a run, in ``<folder>/<network>/seed<k>``.
 
-    What is there already, by tag and iteration, is not written again, also if another process wrote it. A run that was
-    begun anew needs a new folder.
+    What is there already, by tag and iteration, is not written again, also if an earlier process wrote it. A run that
+    was begun anew needs a new folder. A context, at whose end the file is closed.
     """
 
     def __init__(self, run: Path, folder: Path) -> None:
         self._run = run
         self._place = folder / run_name(run)
         self._written = {(tag, step) for tag, step, _ in read_events(self._place)}
+        self._writer: Any = None  # opened with the first value, since that makes a file
+
+    def __enter__(self) -> "EventFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
     def update(self) -> int:
         """Adds what is new; returns how many values that were."""
-        from tensorboardX import SummaryWriter
-
         values = [*_curves(read_metrics(self._run)), *_positions(read_positions_over_time(self._run))]
         new = [value for value in values if value[:2] not in self._written]
         if new:
             try:
-                with SummaryWriter(str(self._place)) as writer:
-                    for tag, step, value in new:
-                        writer.add_scalar(tag, value, step)
+                self._add(new)
             except OSError as error:
                 raise UserError(f"{self._place}: cannot be written: {error.strerror}") from error
             self._written |= {(tag, step) for tag, step, _ in new}
         return len(new)
+
+    def _add(self, values: list[Value]) -> None:
+        from tensorboardX import SummaryWriter
+
+        if self._writer is None:
+            # Files are called by the second, and one of the same name would be overwritten.
+            suffix = f".{time.time_ns()}"
+            self._writer = SummaryWriter(str(self._place), flush_secs=_FLUSH_SECONDS, filename_suffix=suffix)
+        for tag, step, value in values:
+            self._writer.add_scalar(tag, value, step)
 
 
 def _curves(metrics: Metrics) -> Iterator[Value]:

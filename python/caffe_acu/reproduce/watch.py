@@ -20,8 +20,8 @@ from caffe_acu.reproduce.records import Metrics, read_metrics, read_run
 _SECONDS = 2  # between two looks at the files
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
 _TRACES = ("run.json", "train.log", "metrics.csv")  # any of them makes a folder a run's
-_AXIS = 14  # columns left of a curve
-_ROUND_A_CURVE = 6  # lines above and below it, two plots together
+_AXIS = 28  # columns left of a curve, and right of it for the name of its axis
+_ROUND_A_CURVE = 8  # lines above and below it, two plots together
 _ROOM = 1.03  # right of the last iteration, for the letters at the ends of curves
 _HIDE, _SHOW = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our own without a cursor, and back
 
@@ -88,7 +88,7 @@ def _plot(name: str, curves: dict[str, tuple[np.ndarray, np.ndarray]], last: int
     for kind in (int, float):
         figure.register_label_formatter(kind, _tick)
     figure.set_x_limits(min_=0, max_=_ROOM * last)
-    highest = 0.0
+    lowest, highest = 0.0, 0.0
     for i, (mark, (iterations, values)) in enumerate(curves.items()):
         # Infinity cannot be drawn, and a loss that is not a number is nowhere.
         finite = np.isfinite(values)
@@ -97,8 +97,8 @@ def _plot(name: str, curves: dict[str, tuple[np.ndarray, np.ndarray]], last: int
             colour = _COLOURS[i % len(_COLOURS)]
             figure.plot(x, y, lc=colour)
             figure.text([x[-1]], [y[-1]], [mark], lc=colour)
-            highest = max(highest, *y)
-    figure.set_y_limits(min_=0, max_=1.05 * highest or 1)
+            lowest, highest = min(lowest, *y), max(highest, *y)
+    figure.set_y_limits(min_=1.05 * lowest, max_=1.05 * highest or 1)
     return figure.show()
 
 
