@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -30,10 +31,11 @@ def shown(monkeypatch) -> list:
         given.append(json.loads(json.dumps(data, allow_nan=False)))
         return f"<p>{data['remark']}</p>"
 
-    module = ModuleType("caffe_acu.reproduce.report")
-    module.__spec__ = type("Spec", (), {"name": module.__name__})()
+    package, module = ModuleType("caffe_acu.reproduce.report"), ModuleType("caffe_acu.reproduce.report.page")
+    package.__spec__ = ModuleSpec(package.__name__, None)
     module.html_report = html_report
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for one in (package, module):
+        monkeypatch.setitem(sys.modules, one.__name__, one)
     return given
 
 
@@ -171,6 +173,7 @@ def test_shapes_of_the_page(tmp_path, shown, monkeypatch):
     assert np.shape(shape["x"]) == np.shape(shape["y"]) == (100, 32, 9)
     assert (shape["iterations"][0], shape["iterations"][-1], len(shape["iterations"])) == (0, 25_000, 100)
     assert (shape["fixed"][0], shape["fixed"][-1], len(shape["fixed"])) == (0, 69, 32)
+    assert shape["set_numbers"] == shape["fixed"]  # which the series above has alike
     # Each value belongs to its set and its iteration.
     expected = np.array(shape["fixed"])[None, :, None] + np.array(shape["iterations"])[:, None, None] / 1e5
     np.testing.assert_allclose(np.array(shape["x"]), np.broadcast_to(expected, (100, 32, 9)), atol=5.1e-4)
@@ -218,3 +221,10 @@ def test_mistakes_are_one_line(tmp_path, capsys, words, message):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"caffe-acu table: {message}")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_file_in_place_of_the_folder(tmp_path, capsys):
+    (tmp_path / "results").write_text("")
+    assert main(["table", "grouped", "table1", "--results", str(tmp_path / "results")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be made: Not a directory" in line

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -192,7 +193,7 @@ def _loader(monkeypatch) -> ModuleType:
         return [LayerSeries(f"of {path.name}", np.array([0]), zeros, zeros, np.array([-1]), 0)]
 
     module = ModuleType("caffe_acu.position_log")
-    module.__spec__ = type("Spec", (), {"name": module.__name__})()
+    module.__spec__ = ModuleSpec(module.__name__, None)
     module.load_npz = module.read_position_log = read
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(caffe_acu, "position_log", module, raising=False)

@@ -125,7 +125,10 @@ def find_runs(results: Path, model: str) -> tuple[list[RunRecord], list[str]]:
     paper, _, network = model.partition("/")
     place = results / paper / "runs" / network
     runs, foreign = [], []
-    folders = sorted(path for path in place.iterdir() if path.name[0] != ".") if place.is_dir() else []
+    try:
+        folders = sorted(path for path in place.iterdir() if path.name[0] != ".") if place.is_dir() else []
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read: {error.strerror}") from error
     for folder in folders:
         try:
             runs.append(_run_of(folder, model))

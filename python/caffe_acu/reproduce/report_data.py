@@ -105,6 +105,7 @@ def _shape(layer: LayerSeries, kernel: tuple[int, int] | None, run: RunRecord) -
         "layer": layer.layer,
         "kernel": list(kernel),
         "sets": layer.x.shape[1],
+        "set_numbers": sets.tolist(),
         "iterations": layer.iterations[moments].tolist(),
         "x": _rounded(layer.x[moments][:, sets]),
         "y": _rounded(layer.y[moments][:, sets]),

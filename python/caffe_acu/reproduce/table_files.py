@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe_acu import tables
+from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import hardware
 from caffe_acu.net_param import write_atomically
 from caffe_acu.papers.our_results import our_cell
@@ -37,11 +38,14 @@ def write_table(runs: TableRuns, folder: Path, seeds: int | None = None) -> dict
         "md": as_markdown(results),
     }
     if importlib.util.find_spec("caffe_acu.reproduce.report"):
-        from caffe_acu.reproduce.report import html_report
+        from caffe_acu.reproduce.report.page import html_report
 
         contents["html"] = html_report(report_data(runs, results, *cells(results)))
     place = results_folder(folder, runs.scale) / runs.table.paper
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{place}: cannot be made: {error.strerror}; choose another folder with --results") from error
     files = {ending: place / f"{runs.table.id}.{ending}" for ending in contents}
     for ending, path in files.items():
         write_atomically(path, contents[ending])
