@@ -106,6 +106,14 @@ def test_what_is_no_run_is_one_line(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_without_plotille_it_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "plotille", None)
+    assert main(["watch", "--once", str(write_run(tmp_path, MODEL, 1))]) == 2
+    assert capsys.readouterr().err == (
+        "caffe-acu watch: curves need plotille, which is not there: pip install plotille\n"
+    )
+
+
 def live(folder, act):
     """Runs it in a terminal, calls ``act`` with keyboard and process once it has drawn; gives code and screen."""
     ours, theirs = pty.openpty()

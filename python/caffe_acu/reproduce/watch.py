@@ -78,8 +78,10 @@ def picture(runs: Sequence[Watched], width: int, height: int) -> str:
 
 
 def _plot(name: str, curves: dict[str, tuple[np.ndarray, np.ndarray]], last: int, width: int, height: int) -> str:
-    import plotille
-
+    try:
+        import plotille
+    except ImportError:
+        raise UserError("curves need plotille, which is not there: pip install plotille") from None
     figure = plotille.Figure()
     figure.width, figure.height = width, height
     figure.color_mode = "names"
