@@ -19,6 +19,7 @@ from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.metrics import METRICS, write_metrics
+from caffe_acu.reproduce.plan import TAKE_POSITIONS
 from caffe_acu.reproduce.prepare_run import RunSettings, read_settings
 
 DONE = "DONE"
@@ -81,12 +82,12 @@ def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
     trained_path = read_settings(other).run(other).snapshots()[-1]
     trained = read_net(trained_path)
     try:
-        if settings.start.conversion == "round-positions":
-            weights = trained
-            round_positions(weights)
-        else:
+        if settings.start.conversion == TAKE_POSITIONS:
             weights = _random(settings.network, settings.seed)
             take_positions(weights, trained)
+        else:
+            weights = trained
+            round_positions(weights)
     except UserError as error:
         raise UserError(f"{trained_path}: {error}") from error
     write_atomically(run.start_weights, weights.SerializeToString())

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from caffe_acu.errors import UserError
-from caffe_acu.nets.model import Model
+from caffe_acu.nets.model import Model, Start
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.papers.printed import Printed, printed_results
 
@@ -14,7 +14,8 @@ from caffe_acu.papers.printed import Printed, printed_results
 _PAPERS = {"cvpr2017": ("cvpr2017", "poster"), "grouped": ("grouped",)}
 # Trainings averaged where the paper does not print their number (grouped paper, sections 4 and 5).
 _RUNS = {"CIFAR-10": 5, "ImageNet": 3}
-_ONE_TRAINED_NET = "take-positions"  # of grouped paper, section 4.2: every ACU-Fixed has the positions of the same ACU
+# The conversion of ACU-Fixed: as in the grouped paper's section 4.2, all of its runs have the positions of one training.
+TAKE_POSITIONS = "take-positions"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Plan:
         return tuple({training.model.folder: training.model for training in self.trainings}.values())
 
 
+def conversion(start: Start) -> str:
+    """That of ``caffe-acu convert``, without its options: "round-positions" or TAKE_POSITIONS."""
+    return start.conversion.split()[0]
+
+
 def tables(paper: str) -> dict[str, tuple[Printed, ...]]:
     """The rows of every table of a paper, by the table's name; UserError for a paper that is none."""
     if paper not in _PAPERS:
@@ -83,7 +89,7 @@ def plan(paper: str, table: str, seeds: int | None = None) -> Plan:
             model = models[folder]
             start = None
             if model.start is not None:
-                start = add(model.start.trained, 1 if model.start.conversion == _ONE_TRAINED_NET else seed)
+                start = add(model.start.trained, 1 if conversion(model.start) == TAKE_POSITIONS else seed)
             trainings[folder, seed] = Training(model, seed, start)
         return trainings[folder, seed]
 

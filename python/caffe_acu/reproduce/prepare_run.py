@@ -13,7 +13,7 @@ from caffe_acu.net_param import write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.data_sets import data_folder, find_data
-from caffe_acu.reproduce.plan import Training
+from caffe_acu.reproduce.plan import Training, conversion
 from caffe_acu.reproduce.scale import scale_training
 
 SETTINGS = "run.json"
@@ -129,7 +129,7 @@ def _start(training: Training) -> StartFrom | None:
     if start is None or training.model.start is None:
         return None
     other = Path("../..") / start.model.name / start.folder.name  # of the same paper
-    return StartFrom(training.model.start.conversion, str(other))
+    return StartFrom(conversion(training.model.start), str(other))
 
 
 def _require_same(folder: Path, wanted: RunSettings) -> None:
