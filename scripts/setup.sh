@@ -88,7 +88,7 @@ python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
 # pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
-extras=(base)
+extras=(base reproduce)
 [ "$tests" = OFF ] || extras+=(test)
 [ -z "$cuda" ] || extras+=(cuda)
 [ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)

@@ -104,7 +104,8 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
         print(f"{folder}: not done: {failure(folder) or 'not started'}", file=sys.stderr)
     if code != 0 and not failed:
         raise UserError(f"{log}: Snakemake failed: {_last_line(log)}")
-    print(f"{len(order.plan.trainings) - len(failed)} of {len(order.plan.trainings)} runs done")
+    done = sum(map(order.is_done, order.plan.trainings))
+    print(f"{done} of {len(order.plan.trainings)} runs done")
     return 1 if failed else 0
 
 
