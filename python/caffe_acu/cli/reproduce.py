@@ -46,7 +46,8 @@ def register(subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import os
 
-    from caffe_acu.reproduce.conduct import Order, check_data_names, dry_run, reproduce
+    from caffe_acu.reproduce.conduct import Order, check_data_names, reproduce
+    from caffe_acu.reproduce.dry_run import dry_run
     from caffe_acu.reproduce.plan import plan
     from caffe_acu.reproduce.prepare_run import Choices
     from caffe_acu.reproduce.workflow import Machines

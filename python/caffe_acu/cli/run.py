@@ -14,25 +14,27 @@ def register(subparsers) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with run.json and the prototxts")
     add_gpus(parser, "--gpu", "train on this GPU, or on the one of several that has the fewest runs")
     parser.add_argument("--threads", type=int, metavar="N", help="of the processor (all cores)")
-    parser.add_argument("--parent", type=int, metavar="PID", help="stop, with a snapshot, when this parent process ends")
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="stop, with a snapshot, when this parent process ends"
+    )
     parser.set_defaults(run=_run)
 
 
 def add_gpus(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     parser.add_argument(
-        name, dest="gpus", type=_numbers, default=(), metavar="N[,N...]", help=f"{text} (default: the CPU)"
+        name, dest="gpus", type=gpu_numbers, default=(), metavar="N[,N...]", help=f"{text} (default: the CPU)"
     )
-    parser.add_argument("--runs-per-gpu", type=_positive, default=1, metavar="M", help="that share a GPU (1)")
+    parser.add_argument("--runs-per-gpu", type=count, default=1, metavar="M", help="that share a GPU (1)")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def gpu_numbers(text: str) -> tuple[int, ...]:
     numbers = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     if min(numbers) < 0:
         raise ValueError
     return numbers
 
 
-def _positive(text: str) -> int:
+def count(text: str) -> int:
     if int(text) < 1:
         raise ValueError
     return int(text)

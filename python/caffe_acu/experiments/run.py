@@ -1,7 +1,6 @@
 """One training run: a folder from which ``caffe train`` starts, and goes on where it was interrupted."""
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from caffe_acu.caffe_proto import build_folder, caffe_pb2
+from caffe_acu.child_processes import at_parents_end
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
@@ -24,8 +24,6 @@ from caffe_acu.training_log import TrainingLog, read_training_log
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 _STOPPED = "Optimization stopped early."
-_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec there may be no loading
-_PR_SET_PDEATHSIG = 1
 
 
 def caffe_program() -> Path:
@@ -122,7 +120,7 @@ class Run:
                 env=variables,
                 start_new_session=True,
                 pass_fds=held,
-                preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT),
+                preexec_fn=at_parents_end(signal.SIGINT),
             )
 
     def poll(self) -> bool:

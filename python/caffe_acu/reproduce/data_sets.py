@@ -52,7 +52,9 @@ def find_data(data: DataSet, folder: Path, run_folder: Path) -> FoundData:
     manifest = read_manifest(folder)
     classes, wanted = len(manifest["classes"]), _preprocessing(data)
     if classes != data.classes:
-        raise UserError(f"{folder}: has {classes} classes, {data.name} has {data.classes}; make it with: {data.command}")
+        raise UserError(
+            f"{folder}: has {classes} classes, {data.name} has {data.classes}; make it with: {data.command}"
+        )
     made = manifest.get("options", {}).get("preprocess")
     if wanted is not None and made != wanted:
         raise UserError(f"{folder}: preprocessed by {made}, not {wanted}; make it with: {data.command}")

@@ -63,7 +63,12 @@ def _time(model: Model, gpu: int | None, threads: int) -> float | None:
         command = [str(caffe_program()), "time", "--model", str(net), "--iterations", str(_PASSES)]
         if gpu is not None:
             command += ["--gpu", str(gpu)]
-        environment = {**os.environ, "CAFFE_ACU_THREADS": str(threads), "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
+        environment = {
+            **os.environ,
+            "CAFFE_ACU_THREADS": str(threads),
+            "GLOG_logtostderr": "1",
+            "GLOG_minloglevel": "0",
+        }
         answer = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
     found = [float(milliseconds) for milliseconds in _TIMED.findall(answer.stderr)]
     return min(found) * batch / timed if answer.returncode == 0 and found else None

@@ -20,7 +20,7 @@ from caffe_acu.nets.model import Model
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.metrics import METRICS, write_metrics
 from caffe_acu.reproduce.plan import TAKE_POSITIONS
-from caffe_acu.reproduce.prepare_run import RunSettings, read_settings
+from caffe_acu.reproduce.prepare_run import POSITION_LOG, RunSettings, read_settings
 
 DONE = "DONE"
 _POLL_SECONDS = 0.5
@@ -114,7 +114,7 @@ def _train(run: Run, device: Device, lock: int) -> None:
 
 def _write_series(run: Run) -> None:
     write_metrics(run.log(), run.folder / METRICS)
-    positions = run.folder / "positions.log"
+    positions = run.folder / POSITION_LOG
     if positions.is_file():
         from caffe_acu.position_log import read_position_log, save_npz
 

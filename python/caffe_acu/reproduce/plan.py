@@ -14,7 +14,7 @@ from caffe_acu.papers.printed import Printed, printed_results
 _PAPERS = {"cvpr2017": ("cvpr2017", "poster"), "grouped": ("grouped",)}
 # Trainings averaged where the paper does not print their number (grouped paper, sections 4 and 5).
 _RUNS = {"CIFAR-10": 5, "ImageNet": 3}
-# The conversion of ACU-Fixed: as in the grouped paper's section 4.2, all of its runs have the positions of one training.
+# The conversion of ACU-Fixed, whose runs all have the positions of one training (grouped paper, section 4.2).
 TAKE_POSITIONS = "take-positions"
 
 

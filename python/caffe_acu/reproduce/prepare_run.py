@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import Run
@@ -17,6 +18,7 @@ from caffe_acu.reproduce.plan import Training, conversion
 from caffe_acu.reproduce.scale import scale_training
 
 SETTINGS = "run.json"
+POSITION_LOG = "positions.log"
 TRAINED = "TRAINED"  # appears in a folder when training is complete; DONE, when its test is too
 
 
@@ -86,8 +88,9 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
     folder = results / training.folder
     net, solver = build_training(training.model, folder, choices)
     solver.random_seed = training.seed
-    if "position_log" in solver.DESCRIPTOR.fields_by_name and _learns_positions(net):
-        solver.position_log = "positions.log"
+    if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
+        solver.position_log = POSITION_LOG
+        solver.position_interval = max(1, solver.position_interval // choices.scale)
     settings = RunSettings(
         model=training.model.folder,
         seed=training.seed,
@@ -120,8 +123,8 @@ def build_training(
     return net, solver
 
 
-def _learns_positions(net: "caffe_pb2.NetParameter") -> bool:
-    return any(layer.HasField("acu_param") for layer in net.layer)
+def _has_positions(net: "caffe_pb2.NetParameter") -> bool:
+    return any(layer.type in ACTIVE_TYPES for layer in net.layer)
 
 
 def _start(training: Training) -> StartFrom | None:

@@ -1,6 +1,5 @@
-"""The graph of runs, handed to Snakemake: it decides what may start, here or on a cluster, and goes on after failures."""
+"""The graph of runs, handed to Snakemake: it decides what may start, here or on a cluster, and survives failures."""
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from caffe_acu.child_processes import at_parents_end
 from caffe_acu.cli.main import COMMANDS
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import write_atomically
@@ -20,8 +20,6 @@ from caffe_acu.reproduce.plan import Plan, Training
 _SNAKEFILE = Path(__file__).with_name("Snakefile")
 # Networks of the papers are small: beyond this, cores do more for another run than for the same one.
 _MOST_THREADS = 8
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class Workflow:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=at_parents_end(signal.SIGKILL),
             )
 
     def poll(self) -> int | None:
