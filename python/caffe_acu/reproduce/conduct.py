@@ -81,7 +81,7 @@ def reproduce(order: Order) -> int:
 def _with_data(order: Order, trainings: list[Training]) -> list[Training]:
     absent = {training.model.data for training in trainings if not order.has_data(training)}
     left = [training for training in trainings if training.model.data not in absent]
-    if absent and not left:
+    if len(absent) == len({training.model.data for training in order.plan.trainings}):
         raise UserError(missing_data(order, trainings[0].model.data))
     for data in {data_name(data): data for data in absent}.values():
         print(f"not run, for want of data: {missing_data(order, data)}", flush=True)

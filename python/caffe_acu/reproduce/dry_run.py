@@ -34,10 +34,10 @@ def dry_run(order: Order) -> list[str]:
     todo = [training for training in order.plan.trainings if not order.is_done(training)]
     models = list({training.model.folder: training.model for training in todo}.values())
     times = time_networks(models, order.folder, machines.gpus[0] if machines.gpus else None, machines.threads)
-    forecasts = {training: _forecast(order, training, times[training.model.folder]) for training in todo}
+    forecasts = {task.folder: _forecast(order, task, times[task.model.folder]) for task in todo}
     lines = [summary(order, todo)]
     for training in order.plan.trainings:
-        known = forecasts.get(training)
+        known = forecasts.get(training.folder)
         lines.append(known.line if known else f"  {_name(training)}: done")
     for data in {data_name(model.data): model.data for model in models}.values():
         folder = data_folder(data, order.data)
