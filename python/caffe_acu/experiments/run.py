@@ -86,6 +86,12 @@ class Run:
         """What training can go on from: not what a kill or a full disk cut off, nor what lacks its weights."""
         return next((state for state in reversed(self.states()) if _is_complete(state[1])), None)
 
+    def _remove_snapshots_after(self, iteration: int) -> None:
+        """What an interruption left incomplete, which must not be taken for the newest until it is overwritten."""
+        for path in (self.folder / "snapshots").glob("*_iter_*"):
+            if int(path.stem.rpartition("_")[2]) > iteration:
+                path.unlink()
+
     def start(self, threads: int, gpu: int | None = None, held: Sequence[int] = ()) -> None:
         """Starts ``caffe train``, on a GPU or the CPU, from the last complete snapshot if there is one.
 
@@ -96,6 +102,7 @@ class Run:
         if gpu is not None:
             command += ["--gpu", str(gpu)]
         state = self.last_complete_state()
+        self._remove_snapshots_after(state[0] if state else -1)
         if state is not None:
             command += ["--snapshot", str(state[1].relative_to(self.folder))]
         else:
