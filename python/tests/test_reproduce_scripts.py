@@ -11,12 +11,13 @@ import pytest
 
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.nets.zoo import all_models
-from caffe_acu.reproduce.plan import plan, tables
+from caffe_acu.reproduce.plan import plan
+from caffe_acu.reproduce.tables import paper_tables
 from caffe_acu.reproduce.workflow import Machines, snakemake_command, write_workflow
 from reproduce_runs import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = [(paper, table) for paper in ("cvpr2017", "grouped") for table in tables(paper)]
+TABLES = [(table.paper, table.id) for table in paper_tables()]
 CORES = 2
 
 
@@ -61,7 +62,7 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, table):
     needed = plan(paper, table)
     lines = called.stdout.splitlines()
     count = len(needed.trainings)
-    assert lines[0] == f"{needed.title}: {count} of {count} runs to do, 1 at a time on 2 threads; in results"
+    assert lines[0] == f"{needed.table.title}: {count} of {count} runs to do, 1 at a time on 2 threads; in results"
     for training, text in zip(needed.trainings, lines[1:], strict=False):
         assert text.startswith(f"  {training.model.name}, seed {training.seed}: ") and "iterations" in text
     assert "no data set; make it with: caffe-acu data" in called.stdout
@@ -87,7 +88,7 @@ def test_slurm_takes_the_graph(tmp_path):
     pytest.importorskip("snakemake_executor_plugin_slurm")
     needed = plan("grouped", "table2", 2)
     machines = Machines(8, (0,), executor="slurm", profile=ROOT / "scripts/slurm")
-    config = write_workflow(tmp_path, needed, needed.trainings, machines)
+    config = write_workflow(tmp_path, needed, 1, needed.trainings, machines)
     line = [*snakemake_command(tmp_path, config, machines), "--dry-run", "--printshellcmds"]
     called = subprocess.run(
         line, capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}

@@ -157,13 +157,10 @@ def test_settings_of_the_page(tmp_path, shown):
 
 
 def test_shapes_of_the_page(tmp_path, shown, monkeypatch):
-    folder = write_run(tmp_path, ACU, 1)
-    (folder / "train_val.prototxt").write_text(
-        'layer { name: "acu" type: "GroupedACU" convolution_param { num_output: 70 group: 70 kernel_size: 3 } }'
-    )
+    write_run(tmp_path, ACU, 1)
     iterations, sets = np.arange(0, 25_100, 100), 70
     x = np.arange(sets)[None, :, None] + iterations[:, None, None] / 1e5 + np.zeros(9)
-    series = LayerSeries("acu", iterations, x, -x, np.arange(sets), 0)
+    series = LayerSeries("acu", "GroupedACU", iterations, x, -x, np.arange(sets), (3, 3), 0)
     monkeypatch.setattr(RunRecord, "positions", lambda run: [series])
     write(tmp_path, "grouped", "table1")
     (shape,) = shown[0]["shapes"]
@@ -181,12 +178,9 @@ def test_shapes_of_the_page(tmp_path, shown, monkeypatch):
 
 @pytest.mark.parametrize("x", [np.nan, np.inf])
 def test_shapes_of_a_run_that_diverged(tmp_path, shown, monkeypatch, x):
-    folder = write_run(tmp_path, ACU, 1)
-    (folder / "train_val.prototxt").write_text(
-        'layer { name: "acu" type: "ACU" convolution_param { num_output: 1 kernel_size: 1 } }'
-    )
+    write_run(tmp_path, ACU, 1)
     values = np.full((1, 1, 1), x)
-    series = LayerSeries("acu", np.array([0]), values, values, np.array([-1]), 0)
+    series = LayerSeries("acu", "ACU", np.array([0]), values, values, np.array([-1]), (1, 1), 0)
     monkeypatch.setattr(RunRecord, "positions", lambda run: [series])
     write(tmp_path, "grouped", "table1")
     assert shown[0]["shapes"] == [] and "not finite" in shown[0]["remark"]
@@ -211,7 +205,7 @@ def test_the_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["grouped", "table10"], "grouped has no table table10; it is one of table1, table2,"),
+        (["grouped", "table10"], "grouped table10: no such table; there are table1, table2,"),
         (["grouped", "table1", "--scale", "0"], "--scale 0: 1 or more was expected"),
         (["grouped", "table1", "--seeds", "-1"], "--seeds -1: 1 or more was expected"),
     ],

@@ -190,7 +190,7 @@ def _loader(monkeypatch) -> ModuleType:
 
     def read(path):
         zeros = np.zeros((1, 1, 1))
-        return [LayerSeries(f"of {path.name}", np.array([0]), zeros, zeros, np.array([-1]), 0)]
+        return [LayerSeries(f"of {path.name}", "ACU", np.array([0]), zeros, zeros, np.array([-1]), (1, 1), 0)]
 
     module = ModuleType("caffe_acu.position_log")
     module.__spec__ = ModuleSpec(module.__name__, None)

@@ -219,7 +219,7 @@ def test_positions_are_written(tmp_path, monkeypatch):
     # One set of three synapses, the first fixed; the others at 3-4-5 triangles, one of which moves by 1 and by 2.
     x = np.array([[[0, 3, 4.0]], [[0, 3, 5.0]], [[0, 3, 6.0]]])
     y = np.array([[[0, 4, 3.0]]] * 3)
-    layers = [LayerSeries("conv1", np.array([0, 100, 200]), x, y, np.array([0]), 0)]
+    layers = [LayerSeries("conv1", "ACU", np.array([0, 100, 200]), x, y, np.array([0]), (1, 3), 0)]
     monkeypatch.setattr(tensorboard, "read_positions_over_time", lambda folder: layers)
     update(folder, out)
     found = {(tag.removeprefix("positions/conv1/"), step): value for tag, step, value in events_of(out)}

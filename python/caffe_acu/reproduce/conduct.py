@@ -13,6 +13,7 @@ from caffe_acu.reproduce.locks import locked
 from caffe_acu.reproduce.plan import Plan, Training
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
 from caffe_acu.reproduce.progress import RUN_LOG, failure, watch
+from caffe_acu.reproduce.results import results_folder, scale_remark
 from caffe_acu.reproduce.workflow import Machines, Workflow, require_snakemake, snakemake_command, write_workflow
 
 _LOCK = ".reproduce.lock"
@@ -30,8 +31,7 @@ class Order:
     @property
     def folder(self) -> Path:
         """Below which everything of this scale stands, so that scales are never mixed."""
-        scale = self.choices.scale
-        return self.results if scale == 1 else self.results / f"scaled-{scale}"
+        return results_folder(self.results, self.choices.scale)
 
     @property
     def data(self) -> Mapping[str, Path]:
@@ -49,7 +49,7 @@ def check_data_names(plan: Plan, chosen: Mapping[str, Path]) -> None:
     names = {data_name(model.data) for model in plan.models}
     for name in chosen:
         if name not in names:
-            raise UserError(f"--data {name}=...: {plan.title} uses {', '.join(sorted(names))}")
+            raise UserError(f"--data {name}=...: {plan.table.title} uses {', '.join(sorted(names))}")
 
 
 def reproduce(order: Order) -> int:
@@ -68,8 +68,8 @@ def reproduce(order: Order) -> int:
                 if training in todo:
                     (folder / RUN_LOG).unlink(missing_ok=True)  # of an earlier call
         print(summary(order, todo), flush=True)
-        config = write_workflow(order.folder, order.plan, todo, order.machines)
-        log = order.folder / order.plan.paper / f"{order.plan.table}.log"
+        config = write_workflow(order.folder, order.plan, order.choices.scale, todo, order.machines)
+        log = order.folder / order.plan.table.paper / f"{order.plan.table.id}.log"
         workflow = Workflow(snakemake_command(order.folder, config, order.machines), log)
         try:
             code = watch(order.folder, todo, workflow.poll, sys.stdout.isatty())
@@ -95,11 +95,12 @@ def missing_data(order: Order, data: DataSet) -> str:
 
 def summary(order: Order, todo: list[Training]) -> str:
     """What is left to do, and on what, in a line."""
-    scale = "" if order.choices.scale == 1 else f", scaled 1/{order.choices.scale}, not comparable"
+    remark = scale_remark(order.choices.scale)
+    title = f"{order.plan.table.title}, {remark}" if remark else order.plan.table.title
     total, machines = len(order.plan.trainings), order.machines
     where = f"GPUs {', '.join(map(str, machines.gpus))}" if machines.gpus else f"{machines.threads} threads"
     at_once = f"{machines.at_once} at a time on {where}" if machines.is_local else f"by {machines.executor}"
-    return f"{order.plan.title}{scale}: {len(todo)} of {total} runs to do, {at_once}; in {order.folder}"
+    return f"{title}: {len(todo)} of {total} runs to do, {at_once}; in {order.folder}"
 
 
 def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:

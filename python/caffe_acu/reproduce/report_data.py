@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import without_folders
-from caffe_acu.positions import LayerSeries, read_positions
+from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.results import TableRuns
 from caffe_acu.reproduce.tables import Row
@@ -89,21 +89,15 @@ def evenly(count: int, most: int) -> np.ndarray:
 
 
 def _shapes(run: RunRecord) -> list[dict[str, Any]]:
-    series = run.positions()
-    if not series:
-        return []
-    kernels = {layer.layer: layer.kernel_size for layer in read_positions(run.folder / "train_val.prototxt")}
-    return [_shape(layer, kernels.get(layer.layer), run) for layer in series]
+    return [_shape(layer) for layer in run.positions()]
 
 
-def _shape(layer: LayerSeries, kernel: tuple[int, int] | None, run: RunRecord) -> dict[str, Any]:
-    if kernel is None:
-        raise UserError(f"{run.folder}: its positions are of layer {layer.layer}, which train_val.prototxt lacks")
+def _shape(layer: LayerSeries) -> dict[str, Any]:
     moments = evenly(len(layer.iterations), MOST_ITERATIONS)
     sets = evenly(layer.x.shape[1], MOST_SETS)
     return {
         "layer": layer.layer,
-        "kernel": list(kernel),
+        "kernel": list(layer.kernel_size),
         "sets": layer.x.shape[1],
         "set_numbers": sets.tolist(),
         "iterations": layer.iterations[moments].tolist(),

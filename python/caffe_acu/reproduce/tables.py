@@ -204,6 +204,6 @@ def find_table(paper: str, name: str) -> PaperTable:
     if (paper, name) not in found:
         there = ", ".join(table.id for table in paper_tables() if table.paper == paper)
         if not there:
-            raise UserError(f"{paper}: no such paper; it is one of cvpr2017, grouped")
-        raise UserError(f"{paper} has no table {name}; it is one of {there}")
+            raise UserError(f"{paper}: no such paper; there are cvpr2017, grouped")
+        raise UserError(f"{paper} {name}: no such table; there are {there}")
     return found[paper, name]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_acu.child_processes import at_parents_end
-from caffe_acu.cli.main import COMMANDS
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import write_atomically
 from caffe_acu.reproduce.estimate import memory_mb
@@ -70,8 +69,8 @@ def require_snakemake() -> None:
         raise UserError("Snakemake is not installed: run scripts/setup.sh, or pip install 'caffe-acu[reproduce]'")
 
 
-def write_workflow(results: Path, plan: Plan, todo: Sequence[Training], machines: Machines) -> Path:
-    """The configuration of the Snakefile for what is left to do; returns its path."""
+def write_workflow(folder: Path, plan: Plan, scale: int, todo: Sequence[Training], machines: Machines) -> Path:
+    """The configuration of the Snakefile, for what is left to do in the folder of a scale; returns its path."""
     folders = {training.folder for training in todo}
     options = []
     if machines.gpus:
@@ -89,11 +88,18 @@ def write_workflow(results: Path, plan: Plan, todo: Sequence[Training], machines
         "threads": machines.threads,
         "gpu_slots": 1 if machines.gpus and machines.is_local else 0,
         "local": machines.is_local,
-        "table": ["table", plan.paper, plan.table, "--results", "."] if "table" in COMMANDS else [],
+        "table": _table_command(plan, scale),
     }
-    path = results / plan.paper / f".{plan.table}.workflow.json"
+    path = folder / plan.table.paper / f".{plan.table.id}.workflow.json"
     write_atomically(path, json.dumps(content, indent=2) + "\n")
     return path
+
+
+def _table_command(plan: Plan, scale: int) -> list[str]:
+    """Of caffe-acu, started in the folder of the scale."""
+    results = "." if scale == 1 else ".."
+    command = ["table", plan.table.paper, plan.table.id, "--results", results, "--scale", str(scale)]
+    return [*command, "--seeds", str(plan.seeds)] if plan.seeds else command
 
 
 def snakemake_command(results: Path, config: Path, machines: Machines) -> list[str]:
