@@ -1,10 +1,18 @@
-"""Made-up results from which the pages of the report's tests are made."""
+"""Made-up results from which the pages of the report's tests are made, and the positions that a page shows."""
 
 from typing import Any
 
 import numpy as np
 
+from browser import Browser
+
 LATTICE_Y, LATTICE_X = np.mgrid[-1:2, -1:2].reshape(2, 9)
+# Positions as the page shows them, [set, synapse, x, y]: a dot's middle, a square's too.
+DOTS = """return [...document.querySelectorAll(`[data-layer="${arguments[0]}"] .synapse`)].map((dot) => {
+  const box = dot.getBBox();
+  const set = Number(dot.closest(".set").dataset.set);
+  return [set, Number(dot.dataset.synapse), box.x + box.width / 2, box.y + box.height / 2];
+})"""
 
 
 def nothing_run(**changes: Any) -> dict[str, Any]:
@@ -126,3 +134,13 @@ def full() -> dict[str, Any]:
             },
         ],
     )
+
+
+def dots(browser: Browser, layer: str, like) -> np.ndarray:
+    """(sets, K, 2), from the page; every synapse of ``like`` must have one dot."""
+    found = np.full((*np.shape(like), 2), np.nan)
+    rows = browser.run(DOTS, layer)
+    for s, k, x, y in rows:
+        found[s, k] = x, y
+    assert len(rows) == np.size(like) and np.isfinite(found).all()
+    return found

@@ -8,17 +8,11 @@ from selenium.webdriver import ActionChains, Keys
 
 from browser import Browser, chromium
 from caffe_acu.reproduce.report.page import html_report
-from report_pages import curve, full, nothing_run, shape
+from report_pages import curve, dots, full, nothing_run, shape
 
 HOSTILE = (
     """</script><script>window.hacked = 1</script><img src="http://127.0.0.1:1/x" onerror="window.hacked = 2">"'&"""
 )
-# Positions as the page shows them, [set, synapse, x, y]: a dot's middle, a square's too.
-DOTS = """return [...document.querySelectorAll(`[data-layer="${arguments[0]}"] .synapse`)].map((dot) => {
-  const box = dot.getBBox();
-  const set = Number(dot.closest(".set").dataset.set);
-  return [set, Number(dot.dataset.synapse), box.x + box.width / 2, box.y + box.height / 2];
-})"""
 CURVES = """return Object.fromEntries([...document.querySelectorAll(`#${arguments[0]} .curve`)].map((path) =>
   [path.dataset.row, { dash: getComputedStyle(path).strokeDasharray, colour: getComputedStyle(path).stroke,
     points: path.getAttribute("d") }]))"""
@@ -43,16 +37,6 @@ def browser(window, tmp_path):
 
 def show(browser: Browser, tmp_path, data) -> None:
     browser.open(html_report(data), tmp_path / "page.html")
-
-
-def dots(browser: Browser, layer: str, like) -> np.ndarray:
-    """(sets, K, 2), from the page; every synapse of ``like`` must have one dot."""
-    found = np.full((*np.shape(like), 2), np.nan)
-    rows = browser.run(DOTS, layer)
-    for s, k, x, y in rows:
-        found[s, k] = x, y
-    assert len(rows) == np.size(like) and np.isfinite(found).all()
-    return found
 
 
 def assert_at(browser: Browser, layer, moment: int) -> None:

@@ -1,10 +1,5 @@
-"""A table from data to its end: killed in the middle, with failures, in the order in which runs need each other."""
+"""The runs of a table: seeds, failures, and the order in which they need each other."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +11,7 @@ from caffe_acu.reproduce.execute import Device, execute
 from caffe_acu.reproduce.locks import RUN_LOCK, try_lock
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
-from reproduce_runs import SCALE, call, command, environment, is_done, prepare_cifar10, run_folder, shrink_batches
+from reproduce_runs import SCALE, call, command, prepare_cifar10, run_folder, shrink_batches
 
 pytest.importorskip("snakemake")
 
@@ -24,61 +19,6 @@ pytest.importorskip("snakemake")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> dict[str, Path]:
     return prepare_cifar10(tmp_path_factory.mktemp("cifar10"))
-
-
-def iterations(folder: Path) -> int:
-    path = folder / "train.log"
-    return path.read_text().count(" iter/s") if path.exists() else 0
-
-
-def children(pid: int) -> list[int]:
-    """All processes below one."""
-    of: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            of.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
-    found = [pid]
-    for each in found:
-        found += of.get(each, [])
-    return found[1:]
-
-
-def test_a_table_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, data):
-    """Table 2 without CIFAR-100: everything is killed at once, while a network trains."""
-    line = command("cvpr2017", "table2", results=tmp_path, data=data["gcn-zca"])
-    first, second = (run_folder(tmp_path, f"cvpr2017/{name}") for name in ("plain", "plain_acu"))
-    process = subprocess.Popen(line, env=environment(), start_new_session=True, cwd=tmp_path)
-    while iterations(first) + iterations(second) < 4 and process.poll() is None:
-        time.sleep(0.05)
-    another = call(line, cwd=tmp_path)
-    assert another.returncode == 2 and "another `caffe-acu reproduce` works there" in another.stderr
-    for pid in [process.pid, *children(process.pid)]:
-        os.kill(pid, signal.SIGKILL)
-    process.wait()
-    begun = first if iterations(first) else second
-    assert not is_done(begun)
-    state = begun / "snapshots" / f"{begun.parent.name}_iter_99.solverstate"
-    state.write_bytes(b"\x08\x63")  # as if killed while it wrote the newest
-
-    finished = call(line, cwd=tmp_path)
-    assert finished.returncode == 0, finished.stderr
-    assert "not run, for want of data: data/cifar100/lmdb" in finished.stdout
-    assert finished.stdout.endswith("2 of 4 runs done\n")
-    assert (begun / "train.log").read_text().count("] Solving ") == 2
-    assert (begun / "train.log").read_text().count("Resuming from snapshots/") == 1
-    for folder in (first, second):
-        assert is_done(folder)
-        assert sorted(path.name for path in (folder / "snapshots").iterdir()) == [
-            f"{folder.parent.name}_iter_8.{kind}" for kind in ("caffemodel", "solverstate")
-        ]
-        names = {path.name for path in folder.iterdir()}
-        assert {"run.json", "env.json", "train.log", "metrics.csv", "test.json", "solver.prototxt"} <= names
-        table = np.genfromtxt(folder / "metrics.csv", delimiter=",", names=True)
-        assert table["iteration"].tolist() == list(range(9))
-        assert table["lr"][:8] == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 2)
-        assert not np.isnan(table["test_error_percent"][[4, 8]]).any()
-    again = call(line, cwd=tmp_path)
-    assert again.returncode == 0 and "Table 2, scaled 1/8000, not comparable: 0 of 4 runs to do" in again.stdout
 
 
 def weights(folder: Path) -> bytes:
