@@ -63,6 +63,9 @@ def test_the_settings_tell_what_a_run_is(tmp_path, data):
         "model": "cvpr2017/plain_acu", "seed": 2, "scale": 64, "max_iter": 1000, "warmup_iter": 156,
         "data": str(data), "limit": 100, "start": None,
     }  # fmt: skip
+    assert solver_of(folder).position_log == "positions.log" and solver_of(folder).position_interval == 1
+    full = solver_of(prepared(tmp_path / "full", training("plain_acu"), data))
+    assert full.position_interval == 100  # 640 records, and for longer runs not more
     rounded = prepared(tmp_path, training("plain_acu_round", 2), data, scale=64)
     start = json.loads((rounded / "run.json").read_text())["start"]
     assert start["conversion"] == "round-positions"

@@ -16,9 +16,11 @@ from selenium.webdriver.support.select import Select
 from browser import chromium
 from caffe_acu.position_log import load_npz
 from caffe_acu.positions import read_positions
+from caffe_acu.reproduce.estimate import kept_bytes
 from caffe_acu.reproduce.locks import try_lock
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
+from caffe_acu.reproduce.tables import model_of
 from report_pages import LATTICE_X, LATTICE_Y, dots
 from reproduce_runs import (
     call,
@@ -186,6 +188,7 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
         for name in ("resnet29_x1d_acu_share", "resnet29_x1d_acu")
         for seed in (1, 2)
     }
+    share, multi = active["resnet29_x1d_acu_share", 1], active["resnet29_x1d_acu", 1]
     process = start_and_wait(line, tmp_path, list(active.values()), last // 4)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -193,7 +196,8 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
 
     whole = call(line, cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    assert whole.stdout.endswith("6 of 6 runs done\n")
+    files = [f"{begun.parents[2] / 'table5'}.{kind}" for kind in ("csv", "html", "json", "md")]
+    assert whole.stdout.splitlines()[-5:] == [*files, "6 of 6 runs done"]
     assert_gone_on(begun)
     for folder in active.values():
         assert_positions_of_every_iteration(folder)
@@ -203,7 +207,8 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     again = call(line, cwd=tmp_path)
     assert again.returncode == 0 and "scaled 1/4000, not comparable: 0 of 6 runs to do" in again.stdout
     assert made == {path: path.stat().st_mtime_ns for path in made} and len(made) == 6
-    share, multi = active["resnet29_x1d_acu_share", 1], active["resnet29_x1d_acu", 1]
+    held = sum(path.stat().st_size for path in multi.rglob("*"))
+    assert held == pytest.approx(kept_bytes(model_of("grouped/resnet29_x1d_acu"), last, 1), rel=0.15)
     runs = {"x1d/ACU/Share, seed 1": share, "x1d/ACU/Multi, seed 1": multi}
     assert_page(begun.parents[2] / "table5.html", results, runs, networks=3)
 

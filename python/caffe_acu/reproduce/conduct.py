@@ -73,6 +73,9 @@ def reproduce(order: Order) -> int:
         workflow = Workflow(snakemake_command(order.folder, config, order.machines), log)
         try:
             code = watch(order.folder, todo, workflow.poll, sys.stdout.isatty())
+        except KeyboardInterrupt:
+            print("stopping: what is at work writes a snapshot; the same command goes on", file=sys.stderr, flush=True)
+            raise
         finally:
             workflow.stop()
     return _report(order, todo, code, log)
@@ -110,6 +113,9 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
         print(f"{folder}: not done: {failure(folder) or 'not started'}", file=sys.stderr)
     if code != 0 and not failed:
         raise UserError(f"{log}: Snakemake failed: {_last_line(log)}")
+    for path in sorted(log.parent.glob(f"{log.stem}.*")):
+        if path != log:
+            print(path)
     done = sum(map(order.is_done, order.plan.trainings))
     print(f"{done} of {len(order.plan.trainings)} runs done")
     return 1 if failed else 0

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from caffe_acu.active_layer import ACTIVE_TYPES, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.experiments.environment import describe_environment, hardware
 from caffe_acu.experiments.run import caffe_program
 from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.nets.model import Model
+from caffe_acu.reproduce.scale import POSITION_RECORDS
 
 TIMINGS = "timings.json"
 _PASSES = 3  # of which the fastest counts: a machine may be busy with other things
@@ -106,10 +108,18 @@ def memory_mb(model: Model) -> int:
 
 
 def disk_bytes(model: Model, max_iter: int, display: int) -> int:
-    """That a training needs at most, for snapshots and its log."""
-    return 2 * _SNAPSHOTS * _FLOAT_BYTES * model.count.parameters + _LOG_BYTES_PER_DISPLAY * (max_iter // display)
+    """That a training needs at most, for snapshots, its log and the positions."""
+    return kept_bytes(model, max_iter, display) + 2 * (_SNAPSHOTS - 1) * _FLOAT_BYTES * model.count.parameters
 
 
 def kept_bytes(model: Model, max_iter: int, display: int) -> int:
-    """What of that stays when it is done."""
-    return 2 * _FLOAT_BYTES * model.count.parameters + _LOG_BYTES_PER_DISPLAY * (max_iter // display)
+    """What of that stays when it is done: the last snapshot, the log, the positions."""
+    snapshot = 2 * _FLOAT_BYTES * model.count.parameters
+    return snapshot + _LOG_BYTES_PER_DISPLAY * (max_iter // display) + _position_bytes(model, max_iter)
+
+
+def _position_bytes(model: Model, max_iter: int) -> int:
+    """Of the solver's log, and of the npz that is made of it, of which compression saves little."""
+    active = [read_active_layer(layer) for layer in model.deploy().layer if layer.type in ACTIVE_TYPES]
+    values = sum(2 * layer.sets * layer.synapses for layer in active)
+    return 2 * _FLOAT_BYTES * values * min(POSITION_RECORDS, max_iter)

@@ -11,6 +11,10 @@ _FULL_TESTS = 10
 # iterations, so that is shortened as everything else, down to 20 iterations, which a mean needs.
 _BN_FRACTION, _LEAST_BN_FRACTION = 0.999, 0.95
 
+# Of positions in a run, whatever its length: every 100 of CIFAR's 64,000 iterations. More would be gigabytes for the
+# depthwise networks on ImageNet, and no slider shows them.
+POSITION_RECORDS = 640
+
 
 def scale_training(net: "caffe_pb2.NetParameter", solver: "caffe_pb2.SolverParameter", n: int) -> None:
     """Shortens a training n times, in place.
