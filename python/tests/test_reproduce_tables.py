@@ -17,7 +17,7 @@ from browser import chromium
 from caffe_acu.position_log import load_npz
 from caffe_acu.positions import read_positions
 from caffe_acu.reproduce.estimate import kept_bytes
-from caffe_acu.reproduce.locks import try_lock
+from caffe_acu.reproduce.locks import RUN_LOCK, is_locked, try_lock
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
 from caffe_acu.reproduce.tables import model_of
@@ -55,7 +55,9 @@ def make_quick(results: Path, choices: Choices, paper: str, table: str, seeds: i
 
 def start_and_wait(line: Sequence[str], cwd: Path, runs: Sequence[Path], iteration: int) -> subprocess.Popen:
     """Starts a command, and returns when one of the runs has come so far."""
-    process = subprocess.Popen(line, env=environment(), start_new_session=True, cwd=cwd, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        line, env=environment(), start_new_session=True, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + 200
     while max(map(iterations, runs)) < iteration:
         assert process.poll() is None and time.monotonic() < deadline
@@ -131,7 +133,7 @@ def assert_page(page: Path, results: dict, runs: dict[str, Path], networks: int)
 
 
 def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, data):
-    """At first there is no CIFAR-100. Everything is killed at once, with no time to write a snapshot."""
+    """At first there is no CIFAR-100. Everything is killed at once, with no time to write a snapshot; later Ctrl-C."""
     scale, last = 1600, 40
     data_sets = {"cifar10": data["gcn-zca"], "cifar100": data["cifar100"]}
     folders = make_quick(tmp_path, Choices(scale, data=data_sets), "cvpr2017", "table2")
@@ -153,10 +155,16 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     status = [row["status"] for row in json.loads((begun.parents[2] / "table2.json").read_text())["rows"]]
     assert status == ["done", "done", "running", "running"]
     assert_gone_on(begun)
-    whole = call([*line, "--data", f"cifar100={data['cifar100']}"], cwd=tmp_path)
+    line += ["--data", f"cifar100={data['cifar100']}"]
+    process = start_and_wait(line, tmp_path, [other], last // 4)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=100)[1].decode()
+    assert process.returncode == 130 and said.startswith("stopping: what is at work writes a snapshot")
+    assert not is_done(other) and not is_locked(other / RUN_LOCK)
+    whole = call(line, cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    assert "2 of 4 runs to do" in whole.stdout and whole.stdout.endswith("4 of 4 runs done\n")
-    assert_positions_of_every_iteration(other)
+    assert whole.stdout.endswith("4 of 4 runs done\n")
+    assert_gone_on(other)
     for folder in folders:
         assert_complete(folder, last)
     results = assert_whole_table(begun.parents[2], "table2", "scaled 1/1600, not comparable", [1])
