@@ -1,4 +1,4 @@
-"""The learned shapes, as in Figures 5, 9 and 12 of the CVPR paper."""
+"""The learned shapes, as in Figures 5, 9 and 12 of the CVPR paper and Figure 4 of the grouped one."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from caffe_acu.plots.colours import COLOURS, GREY
 from caffe_acu.plots.figures import new_figure
@@ -16,25 +17,33 @@ _MAX_SETS = 12  # panels for a layer; a depthwise layer has hundreds of sets
 _MARGIN = 0.6  # pixels around the outermost synapse
 
 
-def shapes(layers: Sequence[LayerPositions], title: str = "") -> Figure:
+def shapes(
+    layers: Sequence[LayerPositions], title: str = "", columns: int = _COLUMNS, frame: int | None = None
+) -> Figure:
     """One panel per layer and position set (the first twelve), all to one scale, y downwards as in an image.
 
     Pixels are the grid; a ring with a line is where a synapse started, a numbered dot where it is now, a
-    cross the origin, a square the fixed synapse.
+    cross the origin, a square the fixed synapse; the dashed frame is the area whose pixels a convolution of
+    that size takes in.
     """
     # A single synapse, as the authors' 1x1 layer has, is no shape.
     layers = [layer for layer in layers if layer.x.shape[1] > 1] or layers
     panels = [(layer, s) for layer in layers for s in range(min(len(layer.x), _MAX_SETS))]
-    columns = min(_COLUMNS, len(panels))
+    columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     reach = _MARGIN + max(
         max(np.abs(values).max() for values in (layer.x, layer.y, layer.start_x, layer.start_y)) for layer in layers
     )
+    if frame:
+        reach = max(reach, frame // 2 + _MARGIN)
     # No narrower than a title needs.
     figure = new_figure(max(2.2 * columns, 3.6), 2.4 * rows + (0.4 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (layer, s) in zip(axes, panels, strict=False):
         _panel(axis, layer, s, reach)
+        if frame:
+            half = frame // 2
+            axis.add_patch(Rectangle((-half, -half), 2 * half, 2 * half, fill=False, linestyle="--", color="#808080"))
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     if title:

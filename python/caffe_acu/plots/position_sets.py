@@ -1,0 +1,115 @@
+"""The many position sets of a grouped layer, as in Figures 8 to 10 of the grouped paper."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from caffe_acu.plots.colours import COLOURS, GREY
+from caffe_acu.plots.figures import new_figure
+from caffe_acu.positions import LayerPositions
+
+_MARGIN = 0.6  # pixels around the outermost synapse
+_BIN = 0.1  # pixels, of a histogram
+_MARKERS = "osD^v"
+
+
+def position_sets(layer: LayerPositions, sets: Sequence[int], title: str = "") -> Figure:
+    """These sets of a layer, a cell for each, row by row, all to one scale, y downwards as in an image.
+
+    A dot is where a synapse is, a line leads to where it started, a cross is the origin. Axes are in pixels; cell i
+    has its origin at ``pitch`` times (i mod columns, i div columns), the pitch being the distance of two borders.
+    """
+    sets = np.asarray(sets)
+    columns = math.ceil(math.sqrt(len(sets)))
+    rows = math.ceil(len(sets) / columns)
+    pitch = 2 * (_reach([layer]) + _MARGIN)
+    cells = np.arange(len(sets))
+    shift_x, shift_y = pitch * (cells % columns)[:, None], pitch * (cells // columns)[:, None]
+    x, y = layer.x[sets] + shift_x, layer.y[sets] + shift_y
+    start_x, start_y = (np.broadcast_to(start, layer.x.shape)[sets] for start in (layer.start_x, layer.start_y))
+    figure = new_figure(9, 9 * rows / columns + (0.6 if title else 0))
+    axis = figure.subplots()
+    axis.set(aspect="equal", xlim=(-pitch / 2, pitch * (columns - 0.5)), ylim=(pitch * (rows - 0.5), -pitch / 2))
+    # One collection of each kind: axes for hundreds of sets would take a minute.
+    axis.hlines(pitch * (np.arange(rows + 1) - 0.5), *axis.get_xlim(), color="#e0e0e0", linewidth=0.6)
+    axis.vlines(pitch * (np.arange(columns + 1) - 0.5), *axis.get_ylim(), color="#e0e0e0", linewidth=0.6)
+    paths = np.stack([[start_x + shift_x, start_y + shift_y], [x, y]]).transpose(2, 3, 0, 1).reshape(-1, 2, 2)
+    size = min(1.0, 8 / columns)  # of what is drawn, against what fits eight cells in a row
+    axis.add_collection(LineCollection(paths, colors=GREY, linewidths=0.8 * size, zorder=1))
+    axis.scatter(shift_x, shift_y, s=60 * size**2, marker="+", color="black", linewidths=0.6, zorder=2)
+    axis.scatter(x, y, s=36 * size**2, color=COLOURS[0], linewidths=0, zorder=3, label="synapses")
+    axis.set_axis_off()
+    if title:
+        axis.set_title(title, fontsize=10)
+    return figure
+
+
+def sets_in_colours(
+    layers: Sequence[LayerPositions], sets: Sequence[Sequence[int]], title: str = "", columns: int = 3
+) -> Figure:
+    """A panel for each layer, all to one scale; in it these of its sets (up to five), a colour and a marker each."""
+    rows = math.ceil(len(layers) / columns)
+    reach = _reach(layers) + _MARGIN
+    figure = new_figure(2.9 * columns, 3.1 * rows + (0.5 if title else 0))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, layer, chosen in zip(axes, layers, sets, strict=False):
+        _grid(axis, reach)
+        axis.plot([0], [0], "+", color="black", markersize=11, markeredgewidth=0.8, zorder=2)
+        for s, colour, marker in zip(chosen, COLOURS, _MARKERS, strict=False):
+            axis.scatter(layer.x[s], layer.y[s], s=26, color=colour, marker=marker, alpha=0.85, zorder=3, label=str(s))
+        axis.set_title(f"{layer.layer}\nof {len(layer.x)} sets", fontsize=8)
+        axis.legend(title="set", title_fontsize=6, fontsize=6, ncols=5, loc="upper center", columnspacing=0.6,
+                    handletextpad=0.1, bbox_to_anchor=(0.5, -0.02), frameon=False)  # fmt: skip
+    for axis in axes[len(layers) :]:
+        axis.set_axis_off()
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def position_histograms(layers: Sequence[LayerPositions], title: str = "", columns: int = 4) -> Figure:
+    """How many synapses of all sets are where: a panel for each layer, in squares of a tenth of a pixel.
+
+    Darker is more, by a logarithmic scale that all panels share. Fixed synapses are left out.
+    """
+    rows = math.ceil(len(layers) / columns)
+    reach = _reach(layers) + _MARGIN
+    half = math.ceil(reach / _BIN)
+    edges = _BIN * (np.arange(-half, half + 2) - 0.5)  # the lattice in the middle of squares
+    counts = [np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in layers]
+    norm = LogNorm(1, max(2, max(count.max() for count in counts)))
+    figure = new_figure(2.4 * columns + 0.8, 2.5 * rows + (0.5 if title else 0))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, layer, count in zip(axes, layers, counts, strict=False):
+        _grid(axis, reach)
+        squares = np.ma.masked_equal(count, 0)
+        mesh = axis.pcolormesh(edges, edges, squares, norm=norm, cmap="viridis_r", rasterized=True, zorder=2)
+        axis.set_title(f"{layer.layer}\n{len(layer.x)} sets", fontsize=7)
+    for axis in axes[len(layers) :]:
+        axis.set_axis_off()
+    figure.colorbar(mesh, ax=axes.tolist(), label="synapses", shrink=0.6)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _reach(layers: Sequence[LayerPositions]) -> float:
+    return max(max(np.abs(layer.x).max(), np.abs(layer.y).max()) for layer in layers)
+
+
+def _grid(axis: Axes, reach: float) -> None:
+    """A square of the plane around the origin, in pixels, y downwards."""
+    axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
+    lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
+    axis.set_xticks(lattice)
+    axis.set_yticks(lattice)
+    axis.tick_params(labelsize=5, length=0, colors="#808080", labelbottom=False)
+    axis.grid(color="#e6e6e6", linewidth=0.6)
+    axis.set_axisbelow(True)
+    for side in axis.spines.values():
+        side.set_color("#d0d0d0")
