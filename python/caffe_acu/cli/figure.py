@@ -8,8 +8,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "figure",
         help="draw a figure of a paper from the runs that are there",
-        description="Draws a figure of a paper that comes from training: 4, 5, 6, 8, 9, 10 or 12 of cvpr2017; 4 or 7 to "
-        "12 of grouped. It trains nothing: `caffe-acu reproduce PAPER figure<N>` trains what a figure needs.",
+        description="Draws a figure of a paper that comes from training: 4, 5, 6, 8, 9, 10 or 12 of cvpr2017; 4 or 7 "
+        "to 12 of grouped. It trains nothing: `caffe-acu reproduce PAPER figure<N>` trains what a figure needs.",
         epilog="example: caffe-acu figure cvpr2017 5 -o figure5.pdf",
     )
     parser.add_argument("paper", metavar="PAPER", help="cvpr2017 or grouped")

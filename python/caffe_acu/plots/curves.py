@@ -58,7 +58,8 @@ def training_curves(runs: Mapping[str, Curves], title: str = "", warmup_iter: in
     errors.set_ylim(0, _top(runs))
     losses.grid(color="#eeeeee")
     handles = [*losses.get_legend_handles_labels()[0], *errors.get_legend_handles_labels()[0]]
-    losses.legend(handles=handles, fontsize=8, loc="upper right")
+    # Beside the curves, which may be anywhere in the axes.
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter))
     if title:
         losses.set_title(title, fontsize=10)
     return figure

@@ -1,17 +1,20 @@
 """Filters as pictures, as in Figure 12 of the grouped paper."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.plots.figures import new_figure
 
+_COLOURS = matplotlib.colormaps["PuOr_r"].with_extremes(bad="#606060")
+
 
 def filters(kernels: Mapping[str, DenseKernel], title: str = "") -> Figure:
-    """The kernels of a depthwise layer, of each ``DenseKernel`` in a panel, all over the pixels that any of them reaches.
+    """Depthwise layers, a panel for each, all over the pixels that any of them reaches.
 
     Each filter is divided by its greatest absolute weight; orange is positive, purple negative, white zero.
     """
@@ -19,7 +22,7 @@ def filters(kernels: Mapping[str, DenseKernel], title: str = "") -> Figure:
     figure = new_figure(6 * len(kernels), 6.3 + (0.4 if title else 0))
     axes = figure.subplots(1, len(kernels), squeeze=False).ravel()
     for axis, (name, kernel) in zip(axes, kernels.items(), strict=True):
-        axis.imshow(mosaic(kernel, (top, left), (height, width)), cmap=_colours(), vmin=-1, vmax=1)
+        axis.imshow(mosaic(kernel, (top, left), (height, width)), cmap=_COLOURS, vmin=-1, vmax=1)
         axis.set_axis_off()
         taps = "x".join(map(str, kernel.weight.shape[2:]))
         axis.set_title(f"{name}: {len(kernel.weight)} filters within {taps} pixels", fontsize=9)
@@ -42,17 +45,9 @@ def mosaic(kernel: DenseKernel, origin: tuple[int, int], size: tuple[int, int]) 
     return table.reshape(table.shape[0] * table.shape[1], -1)[:-1, :-1]
 
 
-def _box(kernels) -> tuple[int, int, int, int]:
+def _box(kernels: Iterable[DenseKernel]) -> tuple[int, int, int, int]:
     """First row and column, height and width of what all reach together."""
     kernels = list(kernels)
     first = [min(kernel.origin[axis] for kernel in kernels) for axis in (0, 1)]
     end = [max(kernel.origin[axis] + kernel.weight.shape[2 + axis] for kernel in kernels) for axis in (0, 1)]
     return first[0], first[1], end[0] - first[0], end[1] - first[1]
-
-
-def _colours():
-    import matplotlib
-
-    colours = matplotlib.colormaps["PuOr_r"].copy()
-    colours.set_bad("#606060")
-    return colours

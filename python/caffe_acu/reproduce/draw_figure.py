@@ -224,7 +224,7 @@ def _weight(run: RunRecord, layer: str) -> np.ndarray:
 
 _DRAWN: dict[tuple[str, int], Callable[[_Material], Figure]] = {
     ("cvpr2017", 4): _draw_curves,
-    ("cvpr2017", 5): partial(_draw_shapes, columns=6),
+    ("cvpr2017", 5): partial(_draw_shapes, columns=3),
     ("cvpr2017", 6): _draw_movement,
     ("cvpr2017", 8): _draw_curves,
     ("cvpr2017", 9): partial(_draw_shapes, columns=5),  # blocks of a width
