@@ -12,8 +12,8 @@ def register(subparsers) -> None:
         "reproduce",
         help="train and test all networks of a table or a figure of the papers",
         description="Trains every network of a table, as often as the paper did, tests it, and makes the table beside "
-        "the paper's numbers in RESULTS/PAPER; or those of a figure, and draws it. Run the same command again after an interruption: it goes on from the "
-        "last snapshots. A run that fails does not stop the others.",
+        "the paper's numbers in RESULTS/PAPER; or those of a figure, and draws it. Run the same command again after an "
+        "interruption: it goes on from the last snapshots. A run that fails does not stop the others.",
         epilog="example: caffe-acu reproduce cvpr2017 table2 --data cifar10=/data/cifar10/lmdb --scale 64",
     )
     parser.add_argument("paper", metavar="PAPER", help="cvpr2017 or grouped")

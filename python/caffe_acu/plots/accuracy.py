@@ -43,7 +43,7 @@ def accuracy_lines(
     axis.set_xlabel(xlabel)
     axis.set_ylabel("test accuracy (%)")
     axis.grid(color="#eeeeee")
-    axis.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     if title:
         axis.set_title(title, fontsize=10)
     return figure

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from matplotlib.figure import Figure
 
-from caffe_acu.plots.colours import COLOURS, GREY
+from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
 
 _MOST_MARKERS = 40  # with more tests, markers would hide the line
@@ -41,15 +41,18 @@ def training_curves(runs: Mapping[str, Curves], title: str = "", warmup_iter: in
     figure = new_figure(6.5, 4)
     losses = figure.subplots()
     errors = losses.twinx()
-    if warmup_iter:
-        losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)
-        losses.axvline(warmup_iter, color=GREY, linestyle=":", linewidth=1.2, label="end of the warm-up")
+    handles = []
     for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
         # The raw loss of single batches, and its mean over up to nine records as the line to follow.
         losses.plot(run.iterations, run.loss, color=colour, alpha=0.25, linewidth=0.8)
-        losses.plot(run.iterations, _smooth(run.loss), color=colour, label=f"{name}: loss")
+        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, label=f"{name}: loss")
         style = "--o" if len(run.test_iterations) <= _MOST_MARKERS else "--"
-        errors.plot(run.test_iterations, run.test_error, style, color=colour, markersize=3, label=f"{name}: test error")
+        handles += errors.plot(
+            run.test_iterations, run.test_error, style, color=colour, markersize=3, label=f"{name}: test error"
+        )
+    if warmup_iter:
+        losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)
+        handles.append(losses.axvline(warmup_iter, color="#808080", linestyle=":", label="end of the warm-up"))
     losses.set_xlabel("iteration")
     losses.set_ylabel("training loss")
     losses.set_ylim(bottom=0)
@@ -57,8 +60,7 @@ def training_curves(runs: Mapping[str, Curves], title: str = "", warmup_iter: in
     errors.set_ylabel("test error (%)")
     errors.set_ylim(0, _top(runs))
     losses.grid(color="#eeeeee")
-    handles = [*losses.get_legend_handles_labels()[0], *errors.get_legend_handles_labels()[0]]
-    # Beside the curves, which may be anywhere in the axes.
+    # Below the axes, in which the curves may be anywhere; a column for each run.
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter))
     if title:
         losses.set_title(title, fontsize=10)

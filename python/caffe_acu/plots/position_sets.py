@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from caffe_acu.plots.colours import COLOURS, GREY
+from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
 from caffe_acu.positions import LayerPositions
 
@@ -18,21 +18,20 @@ _BIN = 0.1  # pixels, of a histogram
 _MARKERS = "osD^v"
 
 
-def position_sets(layer: LayerPositions, sets: Sequence[int], title: str = "") -> Figure:
+def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "") -> Figure:
     """These sets of a layer, a cell for each, row by row, all to one scale, y downwards as in an image.
 
-    A dot is where a synapse is, a line leads to where it started, a cross is the origin. Axes are in pixels; cell i
-    has its origin at ``pitch`` times (i mod columns, i div columns), the pitch being the distance of two borders.
+    A dot is where a synapse is, a line leads to where it started, a cross is the origin. Coordinates are pixels; cell
+    i has its origin at (i mod columns, i div columns) times the width of a cell.
     """
-    sets = np.asarray(sets)
     columns = math.ceil(math.sqrt(len(sets)))
     rows = math.ceil(len(sets) / columns)
-    pitch = 2 * (_reach([layer]) + _MARGIN)
+    pitch = 2 * (_reach(layer.x[sets], layer.y[sets]) + _MARGIN)
     cells = np.arange(len(sets))
     shift_x, shift_y = pitch * (cells % columns)[:, None], pitch * (cells // columns)[:, None]
     x, y = layer.x[sets] + shift_x, layer.y[sets] + shift_y
     start_x, start_y = (np.broadcast_to(start, layer.x.shape)[sets] for start in (layer.start_x, layer.start_y))
-    figure = new_figure(9, 9 * rows / columns + (0.6 if title else 0))
+    figure = new_figure(9, 9 * rows / columns + 0.6)
     axis = figure.subplots()
     axis.set(aspect="equal", xlim=(-pitch / 2, pitch * (columns - 0.5)), ylim=(pitch * (rows - 0.5), -pitch / 2))
     # One collection of each kind: axes for hundreds of sets would take a minute.
@@ -40,21 +39,21 @@ def position_sets(layer: LayerPositions, sets: Sequence[int], title: str = "") -
     axis.vlines(pitch * (np.arange(columns + 1) - 0.5), *axis.get_ylim(), color="#e0e0e0", linewidth=0.6)
     paths = np.stack([[start_x + shift_x, start_y + shift_y], [x, y]]).transpose(2, 3, 0, 1).reshape(-1, 2, 2)
     size = min(1.0, 8 / columns)  # of what is drawn, against what fits eight cells in a row
-    axis.add_collection(LineCollection(paths, colors=GREY, linewidths=0.8 * size, zorder=1))
+    axis.add_collection(LineCollection(paths, colors="#808080", linewidths=0.8 * size, zorder=1))
     axis.scatter(shift_x, shift_y, s=60 * size**2, marker="+", color="black", linewidths=0.6, zorder=2)
     axis.scatter(x, y, s=36 * size**2, color=COLOURS[0], linewidths=0, zorder=3, label="synapses")
     axis.set_axis_off()
-    if title:
-        axis.set_title(title, fontsize=10)
+    axis.set_title(f"{title}, cells of {pitch:.1f} pixels" if title else f"cells of {pitch:.1f} pixels", fontsize=10)
     return figure
 
 
 def sets_in_colours(
-    layers: Sequence[LayerPositions], sets: Sequence[Sequence[int]], title: str = "", columns: int = 3
+    layers: Sequence[LayerPositions], sets: Sequence[np.ndarray], title: str = "", columns: int = 3
 ) -> Figure:
     """A panel for each layer, all to one scale; in it these of its sets (up to five), a colour and a marker each."""
     rows = math.ceil(len(layers) / columns)
-    reach = _reach(layers) + _MARGIN
+    shown = zip(layers, sets, strict=True)
+    reach = max(_reach(layer.x[chosen], layer.y[chosen]) for layer, chosen in shown) + _MARGIN
     figure = new_figure(2.9 * columns, 3.1 * rows + (0.5 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, layer, chosen in zip(axes, layers, sets, strict=False):
@@ -64,7 +63,7 @@ def sets_in_colours(
             axis.scatter(layer.x[s], layer.y[s], s=26, color=colour, marker=marker, alpha=0.85, zorder=3, label=str(s))
         axis.set_title(f"{layer.layer}\nof {len(layer.x)} sets", fontsize=8)
         axis.legend(title="set", title_fontsize=6, fontsize=6, ncols=5, loc="upper center", columnspacing=0.6,
-                    handletextpad=0.1, bbox_to_anchor=(0.5, -0.02), frameon=False)  # fmt: skip
+                    handletextpad=0.1, bbox_to_anchor=(0.5, -0.05), frameon=False)  # fmt: skip
     for axis in axes[len(layers) :]:
         axis.set_axis_off()
     if title:
@@ -78,7 +77,7 @@ def position_histograms(layers: Sequence[LayerPositions], title: str = "", colum
     Darker is more, by a logarithmic scale that all panels share. Fixed synapses are left out.
     """
     rows = math.ceil(len(layers) / columns)
-    reach = _reach(layers) + _MARGIN
+    reach = max(_reach(layer.x, layer.y) for layer in layers) + _MARGIN
     half = math.ceil(reach / _BIN)
     edges = _BIN * (np.arange(-half, half + 2) - 0.5)  # the lattice in the middle of squares
     counts = [np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in layers]
@@ -98,8 +97,8 @@ def position_histograms(layers: Sequence[LayerPositions], title: str = "", colum
     return figure
 
 
-def _reach(layers: Sequence[LayerPositions]) -> float:
-    return max(max(np.abs(layer.x).max(), np.abs(layer.y).max()) for layer in layers)
+def _reach(x: np.ndarray, y: np.ndarray) -> float:
+    return float(max(np.abs(x).max(), np.abs(y).max()))
 
 
 def _grid(axis: Axes, reach: float) -> None:
@@ -108,7 +107,7 @@ def _grid(axis: Axes, reach: float) -> None:
     lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
     axis.set_xticks(lattice)
     axis.set_yticks(lattice)
-    axis.tick_params(labelsize=5, length=0, colors="#808080", labelbottom=False)
+    axis.tick_params(labelsize=5, length=0, colors="#808080")
     axis.grid(color="#e6e6e6", linewidth=0.6)
     axis.set_axisbelow(True)
     for side in axis.spines.values():

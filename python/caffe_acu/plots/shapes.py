@@ -72,4 +72,6 @@ def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
         axis.scatter(x[k], y[k], s=70, marker="s" if fixed else "o", color="#404040" if fixed else COLOURS[0], zorder=3)
         axis.annotate(str(k), (x[k], y[k]), color="white", fontsize=5.5, ha="center", va="center", zorder=4)
     name = layer.layer if len(layer.x) == 1 else f"{layer.layer}, set {s} of {len(layer.x)}"
-    axis.set_title(f"{name}\nmoved {layer.mean_displacement:.2f} px, radius {layer.mean_radius:.2f}", fontsize=7)
+    free = np.arange(len(x)) != layer.fixed[s]
+    moved, radius = (values[s][free].mean() if free.any() else 0 for values in (layer.displacement, layer.radius))
+    axis.set_title(f"{name}\nmoved {moved:.2f} px, radius {radius:.2f}", fontsize=7)

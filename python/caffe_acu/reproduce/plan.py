@@ -1,4 +1,4 @@
-"""What a table or a figure of a paper needs: which networks, how often, and from which other training each one starts."""
+"""What a table or a figure of a paper needs: which networks, how often, and from which other training each starts."""
 
 import re
 from dataclasses import dataclass
