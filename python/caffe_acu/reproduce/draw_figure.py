@@ -53,7 +53,7 @@ class _Material:
     @property
     def title(self) -> str:
         remarks = [scale_remark(self.runs.scale)]
-        remarks.append("mean of all runs" if self.seed is None else f"seed {self.seed}")
+        remarks.append("mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}")
         if any(run.limit is not None for model in self.figure.models for run in self.of(model)):
             remarks.append("on a part of the data, not comparable")
         return f"{self.figure.title}\n{'; '.join(filter(None, remarks))}"
