@@ -42,9 +42,9 @@ def checkout(tmp_path) -> Path:
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    # As if all networks had been timed here before: a second for every iteration.
+    # As if all networks had been timed here before: two seconds for every iteration.
     device = f"{describe_environment()['processor']}, {CORES} threads"
-    timings = {device: {model.folder: 1000 for model in all_models()}}
+    timings = {device: {model.folder: 2000 for model in all_models()}}
     (tmp_path / "results").mkdir()
     (tmp_path / "results/timings.json").write_text(json.dumps(timings))
     return tmp_path
@@ -68,7 +68,7 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, name):
         assert text.startswith(f"  {training.model.name}, seed {training.seed}: ") and "iterations" in text
     assert "no data set; make it with: caffe-acu data" in called.stdout
     assert "time: about" in called.stdout and "disk: " in called.stdout
-    seconds = sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
+    seconds = 2 * sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
     assert f"time: about {seconds // 86400} d " in called.stdout
     assert not (checkout / "results" / paper).exists()  # nothing was prepared
 
