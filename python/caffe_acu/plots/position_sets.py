@@ -4,16 +4,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.pixel_plane import MARGIN, draw_pixel_plane
 from caffe_acu.positions import LayerPositions
 
-_MARGIN = 0.6  # pixels around the outermost synapse
 _BIN = 0.1  # pixels, of a histogram
 _MARKERS = "osD^v"
 
@@ -26,7 +25,7 @@ def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "") -> F
     """
     columns = math.ceil(math.sqrt(len(sets)))
     rows = math.ceil(len(sets) / columns)
-    pitch = 2 * (_reach(layer.x[sets], layer.y[sets]) + _MARGIN)
+    pitch = 2 * (_reach(layer.x[sets], layer.y[sets]) + MARGIN)
     cells = np.arange(len(sets))
     shift_x, shift_y = pitch * (cells % columns)[:, None], pitch * (cells // columns)[:, None]
     x, y = layer.x[sets] + shift_x, layer.y[sets] + shift_y
@@ -53,12 +52,11 @@ def sets_in_colours(
     """A panel for each layer, all to one scale; in it these of its sets (up to five), a colour and a marker each."""
     rows = math.ceil(len(layers) / columns)
     shown = zip(layers, sets, strict=True)
-    reach = max(_reach(layer.x[chosen], layer.y[chosen]) for layer, chosen in shown) + _MARGIN
+    reach = max(_reach(layer.x[chosen], layer.y[chosen]) for layer, chosen in shown) + MARGIN
     figure = new_figure(2.9 * columns, 3.1 * rows + (0.5 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, layer, chosen in zip(axes, layers, sets, strict=False):
-        _grid(axis, reach)
-        axis.plot([0], [0], "+", color="black", markersize=11, markeredgewidth=0.8, zorder=2)
+        draw_pixel_plane(axis, reach)
         for s, colour, marker in zip(chosen, COLOURS, _MARKERS, strict=False):
             axis.scatter(layer.x[s], layer.y[s], s=26, color=colour, marker=marker, alpha=0.85, zorder=3, label=str(s))
         axis.set_title(f"{layer.layer}\nof {len(layer.x)} sets", fontsize=8)
@@ -77,7 +75,7 @@ def position_histograms(layers: Sequence[LayerPositions], title: str = "", colum
     Darker is more, by a logarithmic scale that all panels share. Fixed synapses are left out.
     """
     rows = math.ceil(len(layers) / columns)
-    reach = max(_reach(layer.x, layer.y) for layer in layers) + _MARGIN
+    reach = max(_reach(layer.x, layer.y) for layer in layers) + MARGIN
     half = math.ceil(reach / _BIN)
     edges = _BIN * (np.arange(-half, half + 2) - 0.5)  # the lattice in the middle of squares
     counts = [np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in layers]
@@ -85,7 +83,7 @@ def position_histograms(layers: Sequence[LayerPositions], title: str = "", colum
     figure = new_figure(2.4 * columns + 0.8, 2.5 * rows + (0.5 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, layer, count in zip(axes, layers, counts, strict=False):
-        _grid(axis, reach)
+        draw_pixel_plane(axis, reach)
         squares = np.ma.masked_equal(count, 0)
         mesh = axis.pcolormesh(edges, edges, squares, norm=norm, cmap="viridis_r", rasterized=True, zorder=2)
         axis.set_title(f"{layer.layer}\n{len(layer.x)} sets", fontsize=7)
@@ -99,16 +97,3 @@ def position_histograms(layers: Sequence[LayerPositions], title: str = "", colum
 
 def _reach(x: np.ndarray, y: np.ndarray) -> float:
     return float(max(np.abs(x).max(), np.abs(y).max()))
-
-
-def _grid(axis: Axes, reach: float) -> None:
-    """A square of the plane around the origin, in pixels, y downwards."""
-    axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
-    lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
-    axis.set_xticks(lattice)
-    axis.set_yticks(lattice)
-    axis.tick_params(labelsize=5, length=0, colors="#808080")
-    axis.grid(color="#e6e6e6", linewidth=0.6)
-    axis.set_axisbelow(True)
-    for side in axis.spines.values():
-        side.set_color("#d0d0d0")

@@ -10,11 +10,11 @@ from matplotlib.patches import Rectangle
 
 from caffe_acu.plots.colours import COLOURS, GREY
 from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.pixel_plane import MARGIN, draw_pixel_plane
 from caffe_acu.positions import LayerPositions
 
 _COLUMNS = 6
 _MAX_SETS = 12  # panels for a layer; a depthwise layer has hundreds of sets
-_MARGIN = 0.6  # pixels around the outermost synapse
 
 
 def shapes(
@@ -31,11 +31,11 @@ def shapes(
     panels = [(layer, s) for layer in layers for s in range(min(len(layer.x), _MAX_SETS))]
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    reach = _MARGIN + max(
+    reach = MARGIN + max(
         max(np.abs(values).max() for values in (layer.x, layer.y, layer.start_x, layer.start_y)) for layer in layers
     )
     if frame:
-        reach = max(reach, frame // 2 + _MARGIN)
+        reach = max(reach, frame // 2 + MARGIN)
     # No narrower than a title needs.
     figure = new_figure(max(2.2 * columns, 3.6), 2.4 * rows + (0.4 if title else 0))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -54,16 +54,7 @@ def shapes(
 def _panel(axis: Axes, layer: LayerPositions, s: int, reach: float) -> None:
     x, y = layer.x[s], layer.y[s]
     start_x, start_y = (np.broadcast_to(start, layer.x.shape)[s] for start in (layer.start_x, layer.start_y))
-    axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
-    lattice = np.arange(-math.floor(reach), math.floor(reach) + 1)
-    axis.set_xticks(lattice)
-    axis.set_yticks(lattice)
-    axis.tick_params(labelsize=5, length=0, colors="#808080")
-    axis.grid(color="#e6e6e6", linewidth=0.6)
-    axis.set_axisbelow(True)
-    for side in axis.spines.values():
-        side.set_color("#d0d0d0")
-    axis.plot([0], [0], "+", color="black", markersize=11, markeredgewidth=0.8, zorder=2)
+    draw_pixel_plane(axis, reach)
     for k in range(len(x)):
         axis.plot([start_x[k], x[k]], [start_y[k], y[k]], color=GREY, linewidth=0.8, zorder=1)
     axis.scatter(start_x, start_y, s=24, facecolors="none", edgecolors=GREY, linewidths=0.8, zorder=1)
