@@ -197,6 +197,15 @@ def test_accuracies_of_all_runs(tmp_path):
     assert axis.get_title().endswith("seed 2")
 
 
+def test_scaled_accuracies_do_not_stand_beside_the_papers(tmp_path):
+    for network in NEEDED["grouped", 7][0]:
+        write_run(tmp_path, f"grouped/{network}", 1, 60.0, scale=64)
+    (axis,) = draw("grouped", 7, tmp_path, 64).axes
+    assert len(axis.containers) == 3
+    assert not [line for line in axis.lines if line.get_label().endswith("paper")]
+    assert "scaled 1/64, not comparable" in axis.get_title()
+
+
 def test_accuracies_by_parameters(tmp_path):
     full = find_table("grouped", "table8").models[0].schedule.settings["max_iter"]
     for i, network in enumerate(NEEDED["grouped", 11][0]):
