@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caffe_acu.kernels import DenseKernel
+from caffe_acu.plots.colours import GREY
 from caffe_acu.plots.figures import new_figure
 
-_COLOURS = matplotlib.colormaps["PuOr_r"].with_extremes(bad="#606060")
+_COLOURS = matplotlib.colormaps["PuOr_r"].with_extremes(bad=GREY)
 
 
 def filters(kernels: Mapping[str, DenseKernel], title: str = "") -> Figure:
