@@ -1,4 +1,4 @@
-"""Every script of a table, in a dry run, and the profile for Slurm."""
+"""Every script of a table or a figure, in a dry run, and the profile for Slurm."""
 
 import json
 import os
@@ -11,19 +11,20 @@ import pytest
 
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.nets.zoo import all_models
+from caffe_acu.reproduce.figures import paper_figures
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.tables import paper_tables
 from caffe_acu.reproduce.workflow import Machines, snakemake_command, write_workflow
 from reproduce_runs import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = [(table.paper, table.id) for table in paper_tables()]
+NAMES = [(made.paper, made.id) for made in (*paper_tables(), *paper_figures())]
 CORES = 2
 
 
-def test_every_table_has_a_script_and_every_script_a_table():
+def test_every_table_and_figure_has_a_script_and_every_script_one_of_them():
     scripts = {(path.parent.name, path.stem) for paper in tables_of_papers() for path in paper.glob("*.sh")}
-    assert scripts == set(TABLES)
+    assert scripts == set(NAMES)
 
 
 def tables_of_papers() -> list[Path]:
@@ -41,17 +42,17 @@ def checkout(tmp_path) -> Path:
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    # As if all networks had been timed here before: a second for every iteration.
+    # As if all networks had been timed here before: two seconds for every iteration.
     device = f"{describe_environment()['processor']}, {CORES} threads"
-    timings = {device: {model.folder: 1000 for model in all_models()}}
+    timings = {device: {model.folder: 2000 for model in all_models()}}
     (tmp_path / "results").mkdir()
     (tmp_path / "results/timings.json").write_text(json.dumps(timings))
     return tmp_path
 
 
-@pytest.mark.parametrize(("paper", "table"), TABLES, ids=map(" ".join, TABLES))
-def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, table):
-    script = ROOT / "scripts" / paper / f"{table}.sh"
+@pytest.mark.parametrize(("paper", "name"), NAMES, ids=map(" ".join, NAMES))
+def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, name):
+    script = ROOT / "scripts" / paper / f"{name}.sh"
     assert script.stat().st_mode & stat.S_IXUSR
     copy = checkout / "scripts" / paper / script.name
     copy.parent.mkdir()
@@ -59,15 +60,15 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, table):
     line = ["bash", str(copy), "--dry-run", "--cores", str(CORES)]
     called = subprocess.run(line, cwd=tmp_path.parent, capture_output=True, text=True, timeout=120)
     assert called.returncode == 0, called.stderr
-    needed = plan(paper, table)
+    needed = plan(paper, name)
     lines = called.stdout.splitlines()
     count = len(needed.trainings)
-    assert lines[0] == f"{needed.table.title}: {count} of {count} runs to do, 1 at a time on 2 threads; in results"
+    assert lines[0] == f"{needed.title}: {count} of {count} runs to do, 1 at a time on 2 threads; in results"
     for training, text in zip(needed.trainings, lines[1:], strict=False):
         assert text.startswith(f"  {training.model.name}, seed {training.seed}: ") and "iterations" in text
     assert "no data set; make it with: caffe-acu data" in called.stdout
     assert "time: about" in called.stdout and "disk: " in called.stdout
-    seconds = sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
+    seconds = 2 * sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
     assert f"time: about {seconds // 86400} d " in called.stdout
     assert not (checkout / "results" / paper).exists()  # nothing was prepared
 

@@ -25,6 +25,7 @@ COMMANDS = (
     "reproduce",
     "run",
     "table",
+    "figure",
     "watch",
 )
 

@@ -1,4 +1,4 @@
-"""``caffe-acu reproduce``: a table of the papers, from data to the finished table."""
+"""``caffe-acu reproduce``: a table or a figure of the papers, from data to the finished thing."""
 
 import argparse
 from pathlib import Path
@@ -10,14 +10,14 @@ from caffe_acu.errors import UserError
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "reproduce",
-        help="train and test all networks of a table of the papers",
+        help="train and test all networks of a table or a figure of the papers",
         description="Trains every network of a table, as often as the paper did, tests it, and makes the table beside "
-        "the paper's numbers in RESULTS/PAPER. Run the same command again after an interruption: it goes on from the "
-        "last snapshots. A run that fails does not stop the others.",
+        "the paper's numbers in RESULTS/PAPER; or those of a figure, and draws it. Run the same command again after an "
+        "interruption: it goes on from the last snapshots. A run that fails does not stop the others.",
         epilog="example: caffe-acu reproduce cvpr2017 table2 --data cifar10=/data/cifar10/lmdb --scale 64",
     )
     parser.add_argument("paper", metavar="PAPER", help="cvpr2017 or grouped")
-    parser.add_argument("table", metavar="TABLE", help="table2, ... , poster_ablation, section433")
+    parser.add_argument("table", metavar="NAME", help="table2, ... , poster_ablation, section433; figure4, ...")
     parser.add_argument(
         "--scale", type=int, default=1, metavar="N", help="shorten every schedule N times: a trial, not comparable"
     )

@@ -1,4 +1,4 @@
-"""A table from data to results: prepares the runs, lets Snakemake do them, and says what happened."""
+"""A table or a figure from data to results: prepares the runs, lets Snakemake do them, and says what happened."""
 
 import sys
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _LOCK = ".reproduce.lock"
 
 @dataclass(frozen=True)
 class Order:
-    """What a user asks for: a table, how, where to, and on what."""
+    """What a user asks for: a table or a figure, how, where to, and on what."""
 
     plan: Plan
     choices: Choices
@@ -49,11 +49,11 @@ def check_data_names(plan: Plan, chosen: Mapping[str, Path]) -> None:
     names = {data_name(model.data) for model in plan.models}
     for name in chosen:
         if name not in names:
-            raise UserError(f"--data {name}=...: {plan.table.title} uses {', '.join(sorted(names))}")
+            raise UserError(f"--data {name}=...: {plan.title} uses {', '.join(sorted(names))}")
 
 
 def reproduce(order: Order) -> int:
-    """Makes the table; returns 0, or 1 if a run failed. The same call goes on after an interruption.
+    """Makes the table or the figure; returns 0, or 1 if a run failed. The same call goes on after an interruption.
 
     Runs whose data set is not there are left out, with a line about it; UserError if no data set is there, if one is
     another than the networks need, and if another process works on the same results.
@@ -69,7 +69,7 @@ def reproduce(order: Order) -> int:
                     (folder / RUN_LOG).unlink(missing_ok=True)  # of an earlier call
         print(summary(order, todo), flush=True)
         config = write_workflow(order.folder, order.plan, order.choices.scale, todo, order.machines)
-        log = order.folder / order.plan.table.paper / f"{order.plan.table.id}.log"
+        log = order.folder / order.plan.table.paper / f"{order.plan.id}.log"
         workflow = Workflow(snakemake_command(order.folder, config, order.machines), log)
         try:
             code = watch(order.folder, todo, workflow.poll, sys.stdout.isatty())
@@ -99,7 +99,7 @@ def missing_data(order: Order, data: DataSet) -> str:
 def summary(order: Order, todo: list[Training]) -> str:
     """What is left to do, and on what, in a line."""
     remark = scale_remark(order.choices.scale)
-    title = f"{order.plan.table.title}, {remark}" if remark else order.plan.table.title
+    title = f"{order.plan.title}, {remark}" if remark else order.plan.title
     total, machines = len(order.plan.trainings), order.machines
     where = f"GPUs {', '.join(map(str, machines.gpus))}" if machines.gpus else f"{machines.threads} threads"
     at_once = f"{machines.at_once} at a time on {where}" if machines.is_local else f"by {machines.executor}"

@@ -1,10 +1,12 @@
-"""What a table of a paper needs: which networks, how often, and from which other training each one starts."""
+"""What a table or a figure of a paper needs: which networks, how often, and from which other training each starts."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from caffe_acu.nets.model import Model, Start
+from caffe_acu.reproduce.figures import PaperFigure, find_figure
 from caffe_acu.reproduce.tables import PaperTable, find_table, model_of
 
 # The conversion of ACU-Fixed, whose runs all have the positions of one training (grouped paper, section 4.2).
@@ -27,14 +29,26 @@ class Training:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table, and every training that it needs; one that others start from comes before them.
+    """A table or a figure, and every training that it needs; one that others start from comes before them.
 
-    ``seeds``: how many trainings of each network were asked for; None: as many as the paper averaged.
+    Attributes:
+        table: that is made, or to which the networks of the figure belong.
+        seeds: how many trainings of each network were asked for; None: as many as the paper averaged.
+        figure: that is made; None: the table is.
     """
 
     table: PaperTable
     trainings: tuple[Training, ...]
     seeds: int | None = None
+    figure: PaperFigure | None = None
+
+    @property
+    def id(self) -> str:
+        return (self.figure or self.table).id
+
+    @property
+    def title(self) -> str:
+        return (self.figure or self.table).title
 
     @cached_property
     def models(self) -> tuple[Model, ...]:
@@ -48,11 +62,14 @@ def conversion(start: Start) -> str:
 
 
 def plan(paper: str, name: str, seeds: int | None = None) -> Plan:
-    """The trainings of a table; ``seeds``: as many of each network, in place of as many as the paper averaged.
+    """The trainings of "table2" or "figure4"; ``seeds``: as many of each network, in place of as many as the paper
+    averaged (one, for a figure of single runs).
 
-    UserError for a table that is none.
+    UserError for a table or a figure that is none.
     """
-    table = find_table(paper, name)
+    number = re.fullmatch(r"figure(\d+)", name)
+    figure = find_figure(paper, int(number[1])) if number else None
+    table = find_table(paper, figure.table if figure else name)
     trainings: dict[tuple[str, int], Training] = {}
 
     def add(folder: str, seed: int) -> Training:
@@ -66,6 +83,8 @@ def plan(paper: str, name: str, seeds: int | None = None) -> Plan:
 
     for row in table.rows:
         for folder in filter(None, (row.reference, row.printed.model)):
-            for seed in range(1, (seeds or row.runs) + 1):
-                add(folder, seed)
-    return Plan(table, tuple(trainings.values()), seeds)
+            if figure is None or folder in figure.models:
+                runs = row.runs if figure is None or figure.of_results else 1
+                for seed in range(1, (seeds or runs) + 1):
+                    add(folder, seed)
+    return Plan(table, tuple(trainings.values()), seeds, figure)

@@ -90,20 +90,22 @@ def write_workflow(folder: Path, plan: Plan, scale: int, todo: Sequence[Training
         "local": machines.is_local,
         "table": _table_command(plan, scale),
     }
-    path = folder / plan.table.paper / f".{plan.table.id}.workflow.json"
+    path = folder / plan.table.paper / f".{plan.id}.workflow.json"
     write_atomically(path, json.dumps(content, indent=2) + "\n")
     return path
 
 
 def _table_command(plan: Plan, scale: int) -> list[str]:
     """Of caffe-acu, started in the folder of the scale."""
-    results = "." if scale == 1 else ".."
-    command = ["table", plan.table.paper, plan.table.id, "--results", results, "--scale", str(scale)]
+    place = ["--results", "." if scale == 1 else "..", "--scale", str(scale)]
+    if plan.figure:
+        return ["figure", plan.figure.paper, str(plan.figure.number), *place]
+    command = ["table", plan.table.paper, plan.table.id, *place]
     return [*command, "--seeds", str(plan.seeds)] if plan.seeds else command
 
 
 def snakemake_command(results: Path, config: Path, machines: Machines) -> list[str]:
-    """The command that makes the table, with a profile's settings where there is one.
+    """The command that makes the table or the figure, with a profile's settings where there is one.
 
     Snakemake's own locks, which outlive a kill, are off: the caller holds one on the results. Only what is missing
     is made; changed code or an older file does not make a finished run unfinished.
