@@ -16,7 +16,7 @@ from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP, find_figure, paper_f
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.tables import find_table
 from caffe_acu.reproduce.workflow import Machines, write_workflow
-from reproduce_runs import call, command
+from reproduce_runs import COMMAND, call
 from run_folders import write_run, write_table
 
 START_Y, START_X = np.mgrid[-1.0:2, -1:2].reshape(2, 9)
@@ -113,7 +113,8 @@ def test_the_graph_of_runs_ends_with_the_figure(tmp_path, scale, results):
 def test_reproduce_draws_what_has_run(tmp_path):
     """Without a data set, which finished runs do not need."""
     write_positions(write_run(tmp_path, "cvpr2017/plain_acu", 1, 70.0, scale=64), {"a": 1})
-    called = call([*command("cvpr2017", "figure5", "--cores", "1", results=tmp_path, scale=64)], cwd=tmp_path)
+    line = [*COMMAND, "reproduce", "cvpr2017", "figure5", "--cores", "1", "--scale", "64", "--results", str(tmp_path)]
+    called = call(line, cwd=tmp_path)
     assert called.returncode == 0, called.stdout + called.stderr
     assert called.stdout.startswith("CVPR 2017, Figure 5: learned positions") and "1 of 1 runs done" in called.stdout
     assert (tmp_path / "scaled-64/cvpr2017/figure5.svg").is_file()
