@@ -4,7 +4,7 @@
 #
 #   scripts/setup.sh [--tests] [--cuda | --cuda-wheels] [--package] [--build <folder>] [-D<CMAKE_OPTION>=<value> ...]
 #
-#   --tests         build upstream's tests and ours as well, and install pytest
+#   --tests         build upstream's tests and ours as well, and install pytest, Selenium and Chromium
 #   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
 #                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
 #   --cuda-wheels   the same, with the compiler from .venv as well
@@ -25,7 +25,8 @@ target=all
 cmake_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --tests) tests=ON; packages+=(patchelf) ;;
+    # patchelf takes libraries apart; in Chromium, which its driver remote-controls, pages of results are looked at.
+    --tests) tests=ON; packages+=(patchelf chromium chromium-driver) ;;
     --cuda | --cuda-wheels) cuda=$1 ;;
     --package) target=package; packages+=(patchelf) ;;
     --build) build=${2:?"--build needs a folder"}; shift ;;
@@ -88,7 +89,7 @@ python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
 # pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
-extras=(base)
+extras=(base reproduce)
 [ "$tests" = OFF ] || extras+=(test)
 [ -z "$cuda" ] || extras+=(cuda)
 [ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)

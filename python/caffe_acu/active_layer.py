@@ -54,10 +54,15 @@ class ActiveLayer:
 
     def fixed(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Index of the fixed synapse of each set, or -1, for positions (sets, K): as the solver decides it."""
-        if self.fixed_rule != AT_ORIGIN:
-            return np.full(len(x), self.fixed_rule)
-        at_origin = (x == 0) & (y == 0)
-        return np.where(at_origin.any(axis=1), at_origin.argmax(axis=1), NO_SYNAPSE)
+        return fixed_synapses(self.fixed_rule, x, y)
+
+
+def fixed_synapses(rule: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """See :meth:`ActiveLayer.fixed`; ``rule`` is an index, NO_SYNAPSE or AT_ORIGIN."""
+    if rule != AT_ORIGIN:
+        return np.full(len(x), rule)
+    at_origin = (x == 0) & (y == 0)
+    return np.where(at_origin.any(axis=1), at_origin.argmax(axis=1), NO_SYNAPSE)
 
 
 def read_active_layer(layer: "caffe_pb2.LayerParameter") -> ActiveLayer:

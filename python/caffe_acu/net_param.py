@@ -18,7 +18,7 @@ _ONE_LINE = 100  # a nested message that fits into this many characters is writt
 
 def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
     """Reads a prototxt or a caffemodel, whichever the content is; UserError if it is neither."""
-    raw = _read_bytes(path)
+    raw = read_bytes(path)
     net = caffe_pb2.NetParameter()
     text = _as_text(raw)
     if text is not None:
@@ -43,7 +43,7 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
 
 def read_prototxt(path: str | Path) -> "caffe_pb2.NetParameter":
     """As :func:`read_net`, for a file that must be text."""
-    raw = _read_bytes(path)
+    raw = read_bytes(path)
     if _as_text(raw) is None:
         what = "a binary file" if _has_controls(raw.decode("latin-1")) else "not in UTF-8"
         raise UserError(f"{path}: {what}; a network's prototxt was expected")
@@ -71,7 +71,8 @@ def _as_solver(text: str) -> "caffe_pb2.SolverParameter | None":
         return None
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
+    """A file's content; UserError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -27,8 +27,9 @@ class LayerPositions:
     type: str  # one of ACTIVE_TYPES
     x: np.ndarray  # (sets, K)
     y: np.ndarray  # (sets, K)
-    start_x: np.ndarray  # (K,), the same for every set; without the noise a layer may add
-    start_y: np.ndarray  # (K,)
+    # From a net: (K,), the same for every set, without the noise a layer may add. From a series: (sets, K).
+    start_x: np.ndarray
+    start_y: np.ndarray
     fixed: np.ndarray  # (sets,) index of the synapse that never moves, or -1
     kernel_size: tuple[int, int]  # height, width
     warmup_iter: int = 0  # as far as the file tells: the authors' files do not
@@ -67,14 +68,31 @@ class LayerPositions:
 
 @dataclass(frozen=True)
 class LayerSeries:
-    """The positions of a layer in T snapshots of one run."""
+    """The positions of a layer at T moments of one run: its snapshots, or the records of its position log."""
 
     layer: str
+    type: str  # one of ACTIVE_TYPES
     iterations: np.ndarray  # (T,) ascending
     x: np.ndarray  # (T, sets, K)
     y: np.ndarray  # (T, sets, K)
-    fixed: np.ndarray  # (sets,), as in the last snapshot
+    fixed: np.ndarray  # (sets,), as in the last moment
+    kernel_size: tuple[int, int]  # height, width
     warmup_iter: int
+
+    @property
+    def last(self) -> LayerPositions:
+        """The last moment, with the first as its start."""
+        return LayerPositions(
+            layer=self.layer,
+            type=self.type,
+            x=self.x[-1],
+            y=self.y[-1],
+            start_x=self.x[0],
+            start_y=self.y[0],
+            fixed=self.fixed,
+            kernel_size=self.kernel_size,
+            warmup_iter=self.warmup_iter,
+        )
 
 
 def read_positions(path: str | Path) -> list[LayerPositions]:
@@ -112,10 +130,12 @@ def read_series(paths: Iterable[str | Path]) -> list[LayerSeries]:
     return [
         LayerSeries(
             layer=history[-1].layer,
+            type=history[-1].type,
             iterations=np.array(iterations),
             x=np.stack([moment.x for moment in history]),
             y=np.stack([moment.y for moment in history]),
             fixed=history[-1].fixed,
+            kernel_size=history[-1].kernel_size,
             warmup_iter=history[-1].warmup_iter,
         )
         for history in zip(*snapshots, strict=True)

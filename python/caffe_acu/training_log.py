@@ -11,6 +11,7 @@ from caffe_acu.errors import UserError
 
 _NUMBER = r"([-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?))"
 _TRAIN = re.compile(rf"\] Iteration (\d+)(?: \((?:.*, {_NUMBER}s/\d+ iters|.*)\))?, loss = {_NUMBER}$", re.IGNORECASE)
+_RATE = re.compile(rf"\] Iteration (\d+), lr = {_NUMBER}$", re.IGNORECASE)
 _START = re.compile(r"\] Solving ")
 _TEST = re.compile(r"\] Iteration (\d+), Testing net \(#0\)$")
 _OUTPUT = re.compile(rf"\]\s+Test net output #\d+: (\S+) = {_NUMBER}(?: \(.*\))?$", re.IGNORECASE)
@@ -22,6 +23,7 @@ class TrainingLog:
 
     iterations: np.ndarray  # (T,) where the training loss was displayed
     loss: np.ndarray  # (T,) averaged by Caffe over average_loss iterations
+    rate: np.ndarray  # (T,) the learning rate
     seconds: np.ndarray  # (T,) since the value before, tests included; NaN for the first after every start
     test_iterations: np.ndarray  # (U,)
     test_accuracy: np.ndarray  # (U,) fraction between 0 and 1
@@ -59,6 +61,7 @@ def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: s
     that Caffe or glog prints besides, and a last line that is cut short, is passed over.
     """
     training: dict[int, tuple[float, float]] = {}
+    rates: dict[int, float] = {}
     tests: dict[int, dict[str, float]] = {}
     test_iteration = None
     starting = True
@@ -71,6 +74,8 @@ def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: s
             starting = False
         elif _START.search(line):
             starting = True
+        elif match := _RATE.search(line):
+            rates[int(match[1])] = float(match[2])
         elif match := _TEST.search(line):
             test_iteration = int(match[1])
         elif (match := _OUTPUT.search(line)) and test_iteration is not None:
@@ -79,6 +84,7 @@ def parse_training_log(lines: Iterable[str], accuracy: str = "accuracy", loss: s
     return TrainingLog(
         iterations=np.array(iterations, dtype=np.int64),
         loss=np.array([training[i][0] for i in iterations], dtype=np.float64),
+        rate=np.array([rates.get(i, np.nan) for i in iterations], dtype=np.float64),
         seconds=np.array([training[i][1] for i in iterations], dtype=np.float64),
         test_iterations=np.array(test_iterations, dtype=np.int64),
         test_accuracy=np.array([tests[i].get(accuracy, np.nan) for i in test_iterations], dtype=np.float64),

@@ -12,7 +12,22 @@ from caffe_acu.errors import UserError
 
 # Each module has register(subparsers), which adds its parser and sets `run`, a function of the parsed
 # arguments. Heavy imports belong into `run`, so that --help stays quick.
-COMMANDS = ("data", "trial", "evaluate", "positions", "counts", "draw", "convert", "new", "models")
+COMMANDS = (
+    "data",
+    "trial",
+    "evaluate",
+    "positions",
+    "counts",
+    "draw",
+    "convert",
+    "new",
+    "models",
+    "reproduce",
+    "run",
+    "table",
+    "figure",
+    "watch",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

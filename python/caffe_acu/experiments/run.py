@@ -7,20 +7,23 @@ import re
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from caffe_acu.caffe_proto import build_folder, caffe_pb2
+from caffe_acu.child_processes import at_parents_end
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
-from caffe_acu.net_param import format_prototxt, write_atomically
+from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
+_STOPPED = "Optimization stopped early."
 
 
 def caffe_program() -> Path:
@@ -34,11 +37,18 @@ def caffe_program() -> Path:
 
 @dataclass
 class Run:
-    """A run in ``folder``: prototxts, ``env.json``, ``train.log``, ``snapshots/``, and a file DONE at the end."""
+    """A run in ``folder``: prototxts, ``env.json``, ``train.log``, ``snapshots/``, and a file DONE at the end.
+
+    Attributes:
+        marker: the file that says that training has ended.
+        details: what stands in ``env.json`` beside the environment.
+    """
 
     name: str
     folder: Path
     max_iter: int
+    marker: str = "DONE"
+    details: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen | None = None
 
     @property
@@ -47,7 +57,12 @@ class Run:
 
     @property
     def done(self) -> bool:
-        return (self.folder / "DONE").is_file()
+        return (self.folder / self.marker).is_file()
+
+    @property
+    def start_weights(self) -> Path:
+        """What training begins with, if it is there; else with random weights."""
+        return self.folder / "start.caffemodel"
 
     def write(self, net: Message, solver: "caffe_pb2.SolverParameter") -> None:
         """Writes the prototxts. The solver's paths are replaced by those of the run's folder."""
@@ -62,22 +77,41 @@ class Run:
         paths = (self.folder / "snapshots").glob("*_iter_*.caffemodel")
         return sorted(paths, key=lambda path: int(path.stem.rpartition("_")[2]))
 
-    def start(self, threads: int, gpu: int | None = None) -> None:
-        """Starts ``caffe train``, on a GPU or the CPU, from the last snapshot if there is one."""
+    def states(self) -> list[tuple[int, Path]]:
+        """Solver states with their iterations, which increase; the last may be incomplete."""
+        paths = (self.folder / "snapshots").glob("*_iter_*.solverstate")
+        return sorted((int(match[1]), path) for path in paths if (match := _STATE.search(path.name)))
+
+    def last_complete_state(self) -> tuple[int, Path] | None:
+        """What training can go on from: not what a kill or a full disk cut off, nor what lacks its weights."""
+        return next((state for state in reversed(self.states()) if _is_complete(state[1])), None)
+
+    def _remove_snapshots_after(self, iteration: int) -> None:
+        """What an interruption left incomplete, which must not be taken for the newest until it is overwritten."""
+        for path in (self.folder / "snapshots").glob("*_iter_*"):
+            if int(path.stem.rpartition("_")[2]) > iteration:
+                path.unlink()
+
+    def start(self, threads: int, gpu: int | None = None, held: Sequence[int] = ()) -> None:
+        """Starts ``caffe train``, on a GPU or the CPU, from the last complete snapshot if there is one.
+
+        ``held``: descriptors of locks, which training then holds as well. Should this process be killed, training is
+        interrupted as by :meth:`stop`.
+        """
         command = [str(caffe_program()), "train", "--solver", "solver.prototxt"]
         if gpu is not None:
             command += ["--gpu", str(gpu)]
-        states = [
-            (int(match[1]), path)
-            for path in (self.folder / "snapshots").iterdir()
-            if (match := _STATE.search(path.name))
-        ]
-        if states:
-            command += ["--snapshot", str(max(states)[1].relative_to(self.folder))]
+        state = self.last_complete_state()
+        self._remove_snapshots_after(state[0] if state else -1)
+        if state is not None:
+            command += ["--snapshot", str(state[1].relative_to(self.folder))]
         else:
             self.log_path.unlink(missing_ok=True)  # of a run that left no snapshot to go on from
-            write_atomically(self._environment_path, json.dumps(describe_environment(), indent=2) + "\n")
-        environment = {
+            environment = {**describe_environment(), **self.details}
+            write_atomically(self._environment_path, json.dumps(environment, indent=2) + "\n")
+            if self.start_weights.is_file():
+                command += ["--weights", self.start_weights.name]
+        variables = {
             **os.environ,
             "CAFFE_ACU_THREADS": str(threads),
             "GLOG_logtostderr": "1",  # the log that is parsed
@@ -86,7 +120,14 @@ class Run:
         with self.log_path.open("ab") as log:
             # A session of its own: an interrupt from the keyboard reaches it once, through stop().
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, env=environment, start_new_session=True
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                env=variables,
+                start_new_session=True,
+                pass_fds=held,
+                preexec_fn=at_parents_end(signal.SIGINT),
             )
 
     def poll(self) -> bool:
@@ -97,7 +138,9 @@ class Run:
             return False
         if code != 0:
             raise UserError(f"{self.log_path}: caffe train failed ({code}): {self._last_words()}")
-        write_atomically(self.folder / "DONE", f"{self.max_iter} iterations\n")
+        if _STOPPED in self._tail():  # Caffe calls that a success
+            raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
+        write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
 
     def wait(self, seconds: float) -> None:
@@ -114,12 +157,16 @@ class Run:
 
     def iteration(self) -> int:
         """The last iteration in the log."""
+        found = _ITERATION.findall(self._tail())
+        return int(found[-1]) if found else 0
+
+    def _tail(self) -> str:
+        """The end of the log, since its last start."""
         if not self.log_path.exists():
-            return 0
+            return ""
         with self.log_path.open("rb") as log:
             log.seek(max(0, self.log_path.stat().st_size - 20_000))
-            found = _ITERATION.findall(log.read().decode(errors="replace"))
-        return int(found[-1]) if found else 0
+            return log.read().decode(errors="replace").rpartition("] Solving ")[2]
 
     def environment(self) -> dict[str, Any]:
         """Commit, hardware and date of the run's beginning."""
@@ -140,3 +187,13 @@ class Run:
                 if re.match(rf"{mark}\d{{8}} ", line):
                     return line.partition("] ")[2]
         return lines[-1] if lines else "it wrote nothing"
+
+
+def _is_complete(state: Path) -> bool:
+    message = caffe_pb2.SolverState()  # its current_step is what Caffe writes last
+    try:
+        message.ParseFromString(state.read_bytes())
+        read_net(state.with_suffix(".caffemodel"))
+    except (OSError, DecodeError, UserError):
+        return False
+    return message.HasField("current_step")

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.schedules import CIFAR_ITERATIONS
+from caffe_acu.papers.our_results import NOT_RUN, OurResults
 from caffe_acu.papers.printed import TITLES, Printed
 
-NOT_TRAINED = "not trained here"
+
+def model_page(model: Model, ours: OurResults = OurResults()) -> str:
+    parts = _front_matter(model, ours), [f"# {model.title}", ""], _text(model), _results(model, ours), _how(model)
+    return "\n".join(line for part in parts for line in part)
 
 
-def model_page(model: Model) -> str:
-    return "\n".join([*_front_matter(model), f"# {model.title}", "", *_text(model), *_results(model), *_how(model)])
-
-
-def _front_matter(model: Model) -> list[str]:
+def _front_matter(model: Model, ours: OurResults) -> list[str]:
     rows = model.printed
+    trained = _unique(cell for row in rows if (cell := ours.cell(row)) != NOT_RUN)
     fields = {
         "name": model.title,
         "paper": TITLES[model.paper],
@@ -27,7 +28,7 @@ def _front_matter(model: Model) -> list[str]:
         "madds": model.count.multiply_adds,
         "madds_printed": _unique(row.madds for row in rows),
         "expected": [f"{row.result}, {row.dataset}" for row in rows],
-        "status": NOT_TRAINED,
+        "status": f"trained here: {'; '.join(trained)}" if trained else "not trained here",
     }
     # JSON is YAML.
     return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"]
@@ -48,11 +49,11 @@ def _solver_assumptions(model: Model) -> list[str]:
     return [f"`{name}` of the solver: {reason}" for name, reason in model.schedule.assumed.items()]
 
 
-def _results(model: Model) -> list[str]:
+def _results(model: Model, ours: OurResults) -> list[str]:
     if not model.printed:
         return []
     lines = ["| printed in | row | data | paper | ours |", "|---|---|---|---|---|"]
-    lines += [f"| {row.place} | {row.row} | {row.dataset} | {row.result} | not run |" for row in model.printed]
+    lines += [f"| {row.place} | {row.row} | {row.dataset} | {row.result} | {ours.cell(row)} |" for row in model.printed]
     return [*lines, *_remarks(model.printed), ""]
 
 

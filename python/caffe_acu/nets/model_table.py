@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from caffe_acu.nets.model import Model
+from caffe_acu.papers.our_results import OurResults
 from caffe_acu.papers.printed import TITLES, Printed, printed_results
 
 _HEAD = """\
@@ -33,14 +34,14 @@ The commands in the readmes are for a shell in the root of the repository that f
 """
 
 
-def model_table(models: list[Model]) -> str:
+def model_table(models: list[Model], ours: OurResults = OurResults()) -> str:
     by_folder = {model.folder: model for model in models}
     lines = [_HEAD]
     for paper, results in groupby(printed_results(), key=lambda row: row.paper):
         lines += [f"## {TITLES[paper]}", ""]
         for place, rows in groupby(results, key=lambda row: row.place):
             heading = [] if paper == "poster" else [f"### {place}", ""]
-            lines += [*heading, *_table(list(rows), by_folder), ""]
+            lines += [*heading, *_table(list(rows), by_folder, ours), ""]
     unlisted = [model for model in models if not model.printed]
     lines += [
         "## Beside the tables",
@@ -51,7 +52,7 @@ def model_table(models: list[Model]) -> str:
     return "\n".join(lines)
 
 
-def _table(rows: list[Printed], models: dict[str, Model]) -> list[str]:
+def _table(rows: list[Printed], models: dict[str, Model], ours: OurResults) -> list[str]:
     lines = [
         "| row | network | params: paper | ours | MAdds: paper | ours | data | result: paper | ours |",
         "|---|---|--:|--:|--:|--:|---|---|---|",
@@ -67,7 +68,7 @@ def _table(rows: list[Printed], models: dict[str, Model]) -> list[str]:
             _beside(row, row.madds, count.multiply_adds),
             row.dataset,
             row.result,
-            "not run",
+            ours.cell(row),
         )
         lines.append(f"| {' | '.join(cells)} |")
     for note, names in _rows_by_note(rows).items():

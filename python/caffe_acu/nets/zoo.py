@@ -12,6 +12,7 @@ from caffe_acu.nets.grouped import grouped_models
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.model_page import model_page
 from caffe_acu.nets.model_table import model_table
+from caffe_acu.papers.our_results import COMMITTED, OurResults, read_our_results
 
 _MADE_BY = "Made by `caffe-acu models`; edit python/caffe_acu/nets instead."
 
@@ -22,15 +23,19 @@ def all_models() -> tuple[Model, ...]:
     return (*cvpr2017_models(), *grouped_models())
 
 
-def model_files() -> dict[str, str]:
-    """Content of every file of ``models/``, by its path below that folder."""
-    files = {"README.md": model_table(list(all_models()))}
+def model_files(results: Path = COMMITTED) -> dict[str, str]:
+    """Content of every file of ``models/``, by its path below that folder.
+
+    ``results``: the folder of our results, which stand beside the papers'; UserError if one of them is damaged.
+    """
+    ours = read_our_results(results)
+    files = {"README.md": model_table(list(all_models()), ours)}
     for model in all_models():
-        files |= {f"{model.folder}/{name}": content for name, content in _files(model).items()}
+        files |= {f"{model.folder}/{name}": content for name, content in _files(model, ours).items()}
     return files
 
 
-def _files(model: Model) -> dict[str, str]:
+def _files(model: Model, ours: OurResults) -> dict[str, str]:
     path = f"models/{model.folder}"
     run = f"Run from the root of the repository: caffe train --solver {path}/solver.prototxt"
     return {
@@ -41,7 +46,7 @@ def _files(model: Model) -> dict[str, str]:
             f"{path}/{model.name}",
             f"{model.title}: schedule of {model.schedule.printed_in}.\n{_MADE_BY}\n{run}",
         ),
-        "readme.md": model_page(model),
+        "readme.md": model_page(model, ours),
     }
 
 

@@ -47,6 +47,20 @@ class Printed:
         return self.counted_by.abbreviate(count, len(digits.partition(".")[2]), "G" if unit == "G" else "M")
 
     @property
+    def table_id(self) -> tuple[str, str]:
+        """Folder of its results, and their name in it: ("cvpr2017", "table2"), ("grouped", "section433")."""
+        if self.paper == "poster":
+            return "cvpr2017", "poster_ablation"
+        return self.paper, f"table{self.table}" if self.table.isdigit() else self.table.replace(" ", "").replace(
+            ".", ""
+        )
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether it is a distance, in points, from the result of another network."""
+        return self.metric.startswith(("improvement", "change"))
+
+    @property
     def place(self) -> str:
         """Where it stands: "Table 2", "Section 4.3.3", "Poster"."""
         if self.paper == "poster":
@@ -56,7 +70,7 @@ class Printed:
     @property
     def result(self) -> str:
         """The value as the tables of the papers show it, with its metric."""
-        if self.metric.startswith(("improvement", "change")):
+        if self.is_difference:
             value = f"{self.value:+.2f}" if self.value else "-"  # what the others are compared with
         else:
             value = str(self.value)

@@ -1,36 +1,76 @@
-"""Training curves, as in Figures 4 and 8 of the CVPR paper."""
+"""Training curves, as in Figures 4, 8 and 10 of the CVPR paper."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
-from caffe_acu.training_log import TrainingLog
+
+_MOST_MARKERS = 40  # with more tests, markers would hide the line
+_OVER_THE_END = 3  # the scale of errors ends at so many times the last ones, or the end could not be read
 
 
-def training_curves(runs: Mapping[str, TrainingLog], title: str = "") -> Figure:
-    """Training loss (solid, left scale) and test error (dashed, right scale) of several runs."""
+class Curves(Protocol):
+    """Of a run, such as :class:`caffe_acu.training_log.TrainingLog`."""
+
+    @property
+    def iterations(self) -> np.ndarray:
+        """(T,)"""
+
+    @property
+    def loss(self) -> np.ndarray:
+        """(T,)"""
+
+    @property
+    def test_iterations(self) -> np.ndarray:
+        """(U,)"""
+
+    @property
+    def test_error(self) -> np.ndarray:
+        """(U,) percent"""
+
+
+def training_curves(runs: Mapping[str, Curves], title: str = "", warmup_iter: int = 0) -> Figure:
+    """Training loss (solid, left scale) and test error (dashed, right scale) of several runs.
+
+    ``warmup_iter``: the iterations for which positions stayed put, shaded; 0: none.
+    """
     figure = new_figure(6.5, 4)
     losses = figure.subplots()
     errors = losses.twinx()
-    for (name, log), colour in zip(runs.items(), COLOURS, strict=False):
+    handles = []
+    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
         # The raw loss of single batches, and its mean over up to nine records as the line to follow.
-        losses.plot(log.iterations, log.loss, color=colour, alpha=0.25, linewidth=0.8)
-        losses.plot(log.iterations, _smooth(log.loss), color=colour, label=f"{name}: loss")
-        errors.plot(log.test_iterations, log.test_error, "--o", color=colour, markersize=3, label=f"{name}: test error")
+        losses.plot(run.iterations, run.loss, color=colour, alpha=0.25, linewidth=0.8)
+        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, label=f"{name}: loss")
+        style = "--o" if len(run.test_iterations) <= _MOST_MARKERS else "--"
+        handles += errors.plot(
+            run.test_iterations, run.test_error, style, color=colour, markersize=3, label=f"{name}: test error"
+        )
+    if warmup_iter:
+        losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)
+        handles.append(losses.axvline(warmup_iter, color="#808080", linestyle=":", label="end of the warm-up"))
     losses.set_xlabel("iteration")
     losses.set_ylabel("training loss")
     losses.set_ylim(bottom=0)
+    losses.set_xlim(left=0)
     errors.set_ylabel("test error (%)")
-    errors.set_ylim(0, 100)
+    errors.set_ylim(0, _top(runs))
     losses.grid(color="#eeeeee")
-    handles = [*losses.get_legend_handles_labels()[0], *errors.get_legend_handles_labels()[0]]
-    losses.legend(handles=handles, fontsize=8, loc="upper right")
+    # Below the axes, in which the curves may be anywhere; a column for each run.
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter))
     if title:
         losses.set_title(title, fontsize=10)
     return figure
+
+
+def _top(runs: Mapping[str, Curves]) -> float:
+    """Of the scale of errors."""
+    last = [run.test_error[np.isfinite(run.test_error)][-1:] for run in runs.values()]
+    return min(100.0, _OVER_THE_END * max(np.concatenate(last), default=100.0) or 100.0)
 
 
 def _smooth(values: np.ndarray, width: int = 9) -> np.ndarray:

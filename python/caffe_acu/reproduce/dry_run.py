@@ -1,0 +1,82 @@
+"""What ``caffe-acu reproduce`` would do, how long that takes, and what it needs on disk."""
+
+from dataclasses import dataclass
+
+from caffe_acu.reproduce.conduct import Order, missing_data, summary
+from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there
+from caffe_acu.reproduce.estimate import disk_bytes, kept_bytes, time_networks
+from caffe_acu.reproduce.plan import Training
+from caffe_acu.reproduce.progress import duration
+from caffe_acu.reproduce.scale import scale_training
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """Of one training. ``seconds``: None where its network could not be timed; bytes while it works, and after."""
+
+    training: Training
+    iterations: int
+    seconds: float | None
+    at_work: int
+    kept: int
+
+    @property
+    def line(self) -> str:
+        start = self.training.start
+        begins = f", from {start.model.name} {start.folder.name}" if start else ""
+        time = "not known how long" if self.seconds is None else f"about {duration(self.seconds)}"
+        return f"  {_name(self.training)}: {self.iterations:,} iterations{begins}; {time}"
+
+
+def dry_run(order: Order) -> list[str]:
+    """Lines for a person; times the networks first."""
+    machines = order.machines
+    todo = [training for training in order.plan.trainings if not order.is_done(training)]
+    models = list({training.model.folder: training.model for training in todo}.values())
+    times = time_networks(models, order.folder, machines.gpus[0] if machines.gpus else None, machines.threads)
+    forecasts = {task.folder: _forecast(order, task, times[task.model.folder]) for task in todo}
+    lines = [summary(order, todo)]
+    for training in order.plan.trainings:
+        known = forecasts.get(training.folder)
+        lines.append(known.line if known else f"  {_name(training)}: done")
+    for data in {data_name(model.data): model.data for model in models}.values():
+        folder = data_folder(data, order.data)
+        lines.append(f"data: {folder} is there" if is_there(folder) else f"data: {missing_data(order, data)}")
+    return [*lines, *_totals(order, list(forecasts.values()))] if forecasts else lines
+
+
+def _name(training: Training) -> str:
+    return f"{training.model.name}, seed {training.seed}"
+
+
+def _forecast(order: Order, training: Training, milliseconds: float | None) -> _Forecast:
+    model = training.model
+    net, solver = model.train_val(), model.schedule.message()
+    scale_training(net, solver, order.choices.scale)
+    return _Forecast(
+        training,
+        solver.max_iter,
+        None if milliseconds is None else solver.max_iter * milliseconds / 1e3,
+        disk_bytes(model, solver.max_iter, solver.display),
+        kept_bytes(model, solver.max_iter, solver.display),
+    )
+
+
+def _totals(order: Order, forecasts: list[_Forecast]) -> list[str]:
+    machines = order.machines
+    # Runs that share a GPU gain little.
+    together = (len(machines.gpus) or machines.at_once) if machines.is_local else 1
+    seconds = [forecast.seconds for forecast in forecasts if forecast.seconds is not None]
+    time = "time: not known, a network could not be timed here"
+    if len(seconds) == len(forecasts):
+        time = (
+            f"time: about {duration(sum(seconds) / together)} in all, by the fastest of a few passes forward and "
+            "backward of each network on random images; reading, updates and tests come on top"
+        )
+    kept = sum(forecast.kept for forecast in forecasts)
+    at_work = max(forecast.at_work for forecast in forecasts)
+    return [time, f"disk: {_size(kept)} when all is done, {_size(at_work)} for a run at work"]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

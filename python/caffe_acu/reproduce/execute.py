@@ -1,0 +1,153 @@
+"""One run, from its folder to its test: trains or goes on, and leaves what the tables and reports are made of."""
+
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffe_acu.convert.start_weights import random_weights, round_positions, take_positions
+from caffe_acu.errors import UserError
+from caffe_acu.evaluation.nets import read_test_net
+from caffe_acu.evaluation.options import EvaluateOptions
+from caffe_acu.evaluation.run import evaluate
+from caffe_acu.experiments.run import Run
+from caffe_acu.net_param import format_prototxt, read_net, write_atomically
+from caffe_acu.nets.model import Model
+from caffe_acu.reproduce.locks import RUN_LOCK, locked
+from caffe_acu.reproduce.metrics import METRICS, write_metrics
+from caffe_acu.reproduce.plan import TAKE_POSITIONS
+from caffe_acu.reproduce.prepare_run import POSITION_LOG, RunSettings, read_settings
+
+DONE = "DONE"
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
+_KEPT_STATES = 2  # while training: the newest may be half written
+
+
+@dataclass(frozen=True)
+class Device:
+    """On what a run trains, and whom it stops with: a process id, or None."""
+
+    threads: int
+    gpu: int | None = None
+    parent: int | None = None
+
+
+def execute(folder: Path, device: Device) -> None:
+    """Trains and tests the run in ``folder``, or goes on with it; returns when DONE is there.
+
+    At an interrupt or SIGTERM, and when the process ``device.parent`` ends, training stops with a snapshot; killed, it
+    goes on from the last complete one. UserError if training fails, if another process trains the same run, or if
+    the run that this one starts from is not done.
+    """
+    settings = read_settings(folder)
+    taken = f"{folder}: another process trains it: wait for that one"
+    with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock, _terminations_as_interrupts():
+        if (folder / DONE).is_file():
+            return
+        run = settings.run(folder)
+        if not run.done:
+            if settings.start is not None and not run.start_weights.is_file():
+                _make_start(folder, settings, run)
+            _train(run, device, lock.fileno())
+        _write_series(run)
+        _test(folder, settings, run, device)
+        _remove_states(run, 1)
+        write_atomically(folder / DONE, f"{settings.max_iter} iterations, tested\n")
+
+
+@contextmanager
+def _terminations_as_interrupts() -> Iterator[None]:
+    """Slurm ends a job with SIGTERM, some time before it kills it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
+    assert settings.start is not None
+    other = folder / settings.start.run
+    if not (other / DONE).is_file():
+        raise UserError(f"{folder}: starts from {os.path.relpath(other)}, which is not done: run that one first")
+    trained_path = read_settings(other).run(other).snapshots()[-1]
+    trained = read_net(trained_path)
+    try:
+        if settings.start.conversion == TAKE_POSITIONS:
+            weights = _random(settings.network, settings.seed)
+            take_positions(weights, trained)
+        else:
+            weights = trained
+            round_positions(weights)
+    except UserError as error:
+        raise UserError(f"{trained_path}: {error}") from error
+    write_atomically(run.start_weights, weights.SerializeToString())
+
+
+def _random(model: Model, seed: int):
+    with tempfile.TemporaryDirectory() as folder:
+        net = Path(folder) / "deploy.prototxt"
+        write_atomically(net, format_prototxt(model.deploy()))
+        return random_weights(net, seed)
+
+
+def _train(run: Run, device: Device, lock: int) -> None:
+    try:
+        run.start(device.threads, device.gpu, (lock,))
+        while not run.poll():
+            if device.parent is not None and os.getppid() != device.parent:
+                raise KeyboardInterrupt
+            run.wait(_POLL_SECONDS)
+            _remove_states(run, _KEPT_STATES)
+    finally:
+        run.stop()
+
+
+def _write_series(run: Run) -> None:
+    write_metrics(run.log(), run.folder / METRICS)
+    positions = run.folder / POSITION_LOG
+    if positions.is_file():
+        from caffe_acu.position_log import read_position_log, save_npz
+
+        save_npz(read_position_log(positions), run.folder / "positions.npz")
+
+
+def _test(folder: Path, settings: RunSettings, run: Run, device: Device) -> None:
+    os.environ["CAFFE_ACU_THREADS"] = str(device.threads)  # read when Caffe is loaded
+    net = folder / "train_val.prototxt"
+    described = read_test_net(net)  # its paths are those of Caffe, which runs in the folder
+    mean = described.transform.mean_file
+    options = EvaluateOptions(
+        data=(folder / described.data.source).resolve(),
+        crops=crops(settings.network),
+        gpu=device.gpu,
+        limit=settings.limit,
+        mean=str((folder / mean).resolve()) if mean else None,
+    )
+    tested = evaluate(net, run.snapshots()[-1], options)
+    write_atomically(folder / "test.json", json.dumps(tested.as_data(), indent=2) + "\n")
+
+
+def crops(model: Model) -> int:
+    """Of a test image, as in the table that prints the network's result."""
+    return 10 if any("10-crop" in row.metric for row in model.printed) else 1
+
+
+def _remove_states(run: Run, kept: int) -> None:
+    """Removes all snapshots but the newest, and weights of which a kill left no state."""
+    states = run.states()[-kept:]
+    if len(states) < kept:
+        return
+    oldest = states[0][0]
+    for path in (run.folder / "snapshots").glob("*_iter_*.*"):
+        if path.suffix in (".caffemodel", ".solverstate") and int(path.stem.rpartition("_")[2]) < oldest:
+            path.unlink(missing_ok=True)

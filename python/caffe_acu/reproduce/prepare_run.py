@@ -1,0 +1,145 @@
+"""A run's folder before training: ``run.json`` and the prototxts that ``caffe train`` starts from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from caffe_acu.active_layer import ACTIVE_TYPES
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
+from caffe_acu.experiments.run import Run
+from caffe_acu.net_param import write_atomically
+from caffe_acu.nets.model import Model
+from caffe_acu.nets.zoo import all_models
+from caffe_acu.reproduce.data_sets import data_folder, find_data
+from caffe_acu.reproduce.plan import Training, conversion
+from caffe_acu.reproduce.scale import POSITION_RECORDS, scale_training
+
+SETTINGS = "run.json"
+POSITION_LOG = "positions.log"
+TRAINED = "TRAINED"  # appears in a folder when training is complete; DONE, when its test is too
+
+
+@dataclass(frozen=True)
+class StartFrom:
+    """The run that another starts from: its folder as seen from the other's, and what is made of its weights."""
+
+    conversion: str
+    run: str
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Content of ``run.json``: what makes one run another. Iterations are those after scaling."""
+
+    model: str
+    seed: int
+    scale: int
+    max_iter: int
+    warmup_iter: int
+    data: str
+    limit: int | None  # test images, the first ones
+    start: StartFrom | None
+
+    @property
+    def network(self) -> Model:
+        """UserError for a model that is none."""
+        for model in all_models():
+            if model.folder == self.model:
+                return model
+        raise UserError(f"{SETTINGS}: model {self.model!r} is none of models/")
+
+    def run(self, folder: Path) -> Run:
+        return Run(self.network.name, folder, self.max_iter, TRAINED, {"seed": self.seed})
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user chooses for all runs of a table."""
+
+    scale: int = 1
+    limit: int | None = None
+    data: Mapping[str, Path] | None = None  # folders by data_name()
+
+    def __post_init__(self) -> None:
+        for name, value in (("--scale", self.scale), ("--limit", self.limit)):
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}: it takes 1 or more")
+
+
+def read_settings(folder: Path) -> RunSettings:
+    """UserError if the folder is none that :func:`prepare_run` made."""
+    path = folder / SETTINGS
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        start = content.pop("start")
+        return RunSettings(**content, start=StartFrom(**start) if start else None)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): `caffe-acu reproduce` makes run folders") from error
+
+
+def prepare_run(results: Path, training: Training, choices: Choices = Choices()) -> Path:
+    """Makes the folder of a training below ``results``, or finds it as it was made before; returns it.
+
+    UserError if the data set is not there or another one, or if the folder holds a run with other settings.
+    """
+    folder = results / training.folder
+    net, solver = build_training(training.model, folder, choices)
+    solver.random_seed = training.seed
+    if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
+        solver.position_log = POSITION_LOG
+        solver.position_interval = max(1, solver.max_iter // POSITION_RECORDS)
+    settings = RunSettings(
+        model=training.model.folder,
+        seed=training.seed,
+        scale=choices.scale,
+        max_iter=solver.max_iter,
+        warmup_iter=max((layer.acu_param.warmup_iter for layer in net.layer), default=0),
+        data=str(data_folder(training.model.data, choices.data or {})),
+        limit=choices.limit,
+        start=_start(training),
+    )
+    if (folder / SETTINGS).is_file():
+        _require_same(folder, settings)
+        return folder
+    settings.run(folder).write(net, solver)
+    # Last: a folder that has it has everything.
+    write_atomically(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+    return folder
+
+
+def build_training(
+    model: Model, folder: Path, choices: Choices
+) -> tuple["caffe_pb2.NetParameter", "caffe_pb2.SolverParameter"]:
+    """The network and the solver that train in ``folder``; UserError as :func:`prepare_run` for the data set."""
+    data = find_data(model.data, data_folder(model.data, choices.data or {}), folder)
+    net = replace(model, data=replace(model.data, source=data.source)).train_val()
+    solver = model.schedule.message()
+    images = min(data.test_images, choices.limit or data.test_images)
+    solver.test_iter[:] = [min(solver.test_iter[0], max(1, images // data.source.test_batch))]
+    scale_training(net, solver, choices.scale)
+    return net, solver
+
+
+def _has_positions(net: "caffe_pb2.NetParameter") -> bool:
+    return any(layer.type in ACTIVE_TYPES for layer in net.layer)
+
+
+def _start(training: Training) -> StartFrom | None:
+    start = training.start
+    if start is None or training.model.start is None:
+        return None
+    other = Path("../..") / start.model.name / start.folder.name  # of the same paper
+    return StartFrom(conversion(training.model.start), str(other))
+
+
+def _require_same(folder: Path, wanted: RunSettings) -> None:
+    found, new = asdict(read_settings(folder)), asdict(wanted)
+    for name, value in new.items():
+        if found[name] != value:
+            raise UserError(
+                f"{folder}: holds a run with {name} {found[name]}, not {value}: give the same options as before, or "
+                "choose another --results"
+            )

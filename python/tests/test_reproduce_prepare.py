@@ -1,0 +1,120 @@
+"""Run folders before training: prototxts, settings, and the data set they are for."""
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.data.generated import prepare_generated
+from caffe_acu.data.options import Constellations, GeneratedOptions
+from caffe_acu.errors import UserError
+from caffe_acu.net_param import read_prototxt
+from caffe_acu.reproduce.plan import Training, plan
+from caffe_acu.reproduce.prepare_run import Choices, prepare_run
+from reproduce_runs import prepare_cifar10
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return prepare_cifar10(tmp_path_factory.mktemp("cifar10"))["gcn-zca"]
+
+
+def training(network: str, seed: int = 1) -> Training:
+    trainings = plan("cvpr2017", "poster_ablation", seed).trainings
+    return next(task for task in trainings if task.model.name == network and task.seed == seed)
+
+
+def prepared(tmp_path: Path, task: Training, data: Path, **choices) -> Path:
+    return prepare_run(tmp_path, task, Choices(data={"cifar10": data}, **choices))
+
+
+def solver_of(path: Path) -> "caffe_pb2.SolverParameter":
+    return text_format.Parse((path / "solver.prototxt").read_text(), caffe_pb2.SolverParameter())
+
+
+def test_at_full_length_a_run_is_what_models_has_but_for_paths_and_seed(tmp_path, data):
+    folder = prepared(tmp_path, training("plain_acu", 2), data)
+    net, committed = (read_prototxt(path / "train_val.prototxt") for path in (folder, MODELS / "cvpr2017/plain_acu"))
+    sources = []
+    for layer in [*net.layer, *committed.layer]:
+        if layer.type == "Data":
+            sources.append(layer.data_param.source)
+            layer.data_param.source = ""
+    assert net == committed
+    assert [(folder / source).resolve() for source in sources[:2]] == [data / "train_lmdb", data / "test_lmdb"]
+
+    solver, printed = solver_of(folder), solver_of(MODELS / "cvpr2017/plain_acu")
+    assert solver.random_seed == 2
+    assert list(solver.test_iter) == [1]  # the data set has 100 test images, of 10,000
+    for message in (solver, printed):
+        for field in ("net", "snapshot_prefix", "random_seed", "test_iter", "position_log", "position_interval"):
+            if field in message.DESCRIPTOR.fields_by_name:
+                message.ClearField(field)
+    assert solver == printed
+
+
+def test_the_settings_tell_what_a_run_is(tmp_path, data):
+    folder = prepared(tmp_path, training("plain_acu", 2), data, scale=64, limit=100)
+    assert json.loads((folder / "run.json").read_text()) == {
+        "model": "cvpr2017/plain_acu", "seed": 2, "scale": 64, "max_iter": 1000, "warmup_iter": 156,
+        "data": str(data), "limit": 100, "start": None,
+    }  # fmt: skip
+    assert solver_of(folder).position_log == "positions.log" and solver_of(folder).position_interval == 1
+    full = solver_of(prepared(tmp_path / "full", training("plain_acu"), data))
+    assert full.position_interval == 100  # 640 records, and for longer runs not more
+    rounded = prepared(tmp_path, training("plain_acu_round", 2), data, scale=64)
+    start = json.loads((rounded / "run.json").read_text())["start"]
+    assert start["conversion"] == "round-positions"
+    assert (rounded / start["run"]).resolve() == folder
+
+
+def test_a_prepared_run_is_kept_and_not_mixed_with_another(tmp_path, data):
+    folder = prepared(tmp_path, training("plain"), data)
+    before = (folder / "solver.prototxt").stat().st_mtime_ns
+    assert prepared(tmp_path, training("plain"), data) == folder
+    assert (folder / "solver.prototxt").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match=r"seed1: holds a run with limit None, not 10: give the same options"):
+        prepared(tmp_path, training("plain"), data, limit=10)
+
+
+def test_another_data_set_is_refused_with_the_command_that_makes_the_right_one(tmp_path, data):
+    with pytest.raises(UserError, match=r"nowhere: no data set; make it with: caffe-acu data cifar10 --source"):
+        prepared(tmp_path, training("plain"), tmp_path / "nowhere")
+    grouped = plan("grouped", "table1", 1).trainings[0]
+    with pytest.raises(UserError, match=r"preprocessed by gcn-zca, not gcn; make it with: .* --preprocess gcn "):
+        prepared(tmp_path, grouped, data)
+    prepare_generated(tmp_path / "dots", GeneratedOptions(8, 8, Constellations()))
+    with pytest.raises(UserError, match=r"dots: has 8 classes, CIFAR-10 has 10; make it with"):
+        prepared(tmp_path, training("plain"), tmp_path / "dots")
+    assert not list(tmp_path.rglob("*.prototxt"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cvpr2017", "table9"], "cvpr2017 table9: no such table; there are table2"),
+        (["cvpr2017", "table2", "--data", "cifar10"], "--data cifar10: it takes NAME=FOLDER"),
+        (["cvpr2017", "table2", "--data", "mnist=x"], "uses cifar10, cifar100"),
+        (["cvpr2017", "table2", "--seeds", "0"], "--seeds is 0: it takes 1 or more"),
+        (["cvpr2017", "table2", "--scale", "0"], "--scale is 0: it takes 1 or more"),
+        (["cvpr2017", "table2", "--executor", "slurm"], "--executor slurm: needs --profile"),
+        (["cvpr2017", "poster_ablation"], "data/cifar10/lmdb: no data set; make it with: caffe-acu data cifar10"),
+    ],
+)
+def test_bad_options_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
+    from caffe_acu.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_folder_of_something_else_is_no_run(tmp_path):
+    from caffe_acu.cli.main import main
+
+    assert main(["run", str(tmp_path)]) == 2

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Table 6 of the grouped paper, Inception on ImageNet.
+# Interrupted, it goes on when it is run again. Options: --help.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")/../.."
+scripts/setup.sh
+exec .venv/bin/caffe-acu reproduce grouped table6 "$@"

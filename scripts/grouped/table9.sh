@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Table 9 of the grouped paper, ResNeXt-29 and depthwise ACUs on CIFAR-10.
+# Interrupted, it goes on when it is run again. Options: --help.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")/../.."
+scripts/setup.sh
+exec .venv/bin/caffe-acu reproduce grouped table9 "$@"
