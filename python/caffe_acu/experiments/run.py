@@ -50,6 +50,7 @@ class Run:
     marker: str = "DONE"
     details: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen | None = None
+    _log_begin: int = 0  # where the log of this start begins, in bytes
 
     @property
     def log_path(self) -> Path:
@@ -118,6 +119,7 @@ class Run:
             "GLOG_minloglevel": "0",
         }
         with self.log_path.open("ab") as log:
+            self._log_begin = log.tell()
             # A session of its own: an interrupt from the keyboard reaches it once, through stop().
             self._process = subprocess.Popen(
                 command,
@@ -131,15 +133,21 @@ class Run:
             )
 
     def poll(self) -> bool:
-        """True once training has ended; UserError, with Caffe's own words, if it failed."""
+        """True once training has ended; UserError, with Caffe's own words, if it failed, or left no whole snapshot."""
         assert self._process is not None
         code = self._process.poll()
         if code is None:
             return False
         if code != 0:
-            raise UserError(f"{self.log_path}: caffe train failed ({code}): {self._last_words()}")
+            killed = "; was memory short?" if code == -signal.SIGKILL else ""
+            raise UserError(f"{self.log_path}: caffe train failed ({code}{killed}): {self._last_words()}")
         if _STOPPED in self._tail():  # Caffe calls that a success
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
+        state = self.last_complete_state()
+        if state is None or state[0] != self.max_iter:  # what a disk refuses when a file is closed, Caffe does not see
+            raise UserError(
+                f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on"
+            )
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
 
@@ -180,7 +188,9 @@ class Run:
         return read_training_log(self.log_path)
 
     def _last_words(self) -> str:
-        lines = self.log_path.read_text(errors="replace").splitlines()
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_begin)  # what stopped an earlier start is no reason any more
+            lines = log.read().decode(errors="replace").splitlines()
         # glog marks a fatal line with F, and one of a mistake in a prototxt with E, which says more.
         for mark in ("E", "F"):
             for line in lines:

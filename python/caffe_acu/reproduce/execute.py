@@ -26,6 +26,7 @@ DONE = "DONE"
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
 _KEPT_STATES = 2  # while training: the newest may be half written
+_SNAPSHOT_FILES = (".caffemodel", ".solverstate")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def execute(folder: Path, device: Device) -> None:
             _train(run, device, lock.fileno())
         _write_series(run)
         _test(folder, settings, run, device)
-        _remove_states(run, 1)
+        remove_snapshots(run, 1)
         write_atomically(folder / DONE, f"{settings.max_iter} iterations, tested\n")
 
 
@@ -107,7 +108,7 @@ def _train(run: Run, device: Device, lock: int) -> None:
             if device.parent is not None and os.getppid() != device.parent:
                 raise KeyboardInterrupt
             run.wait(_POLL_SECONDS)
-            _remove_states(run, _KEPT_STATES)
+            remove_snapshots(run, _KEPT_STATES)
     finally:
         run.stop()
 
@@ -142,12 +143,16 @@ def crops(model: Model) -> int:
     return 10 if any("10-crop" in row.metric for row in model.printed) else 1
 
 
-def _remove_states(run: Run, kept: int) -> None:
+def remove_snapshots(run: Run, kept: int) -> None:
     """Removes all snapshots but the newest, and weights of which a kill left no state."""
     states = run.states()[-kept:]
     if len(states) < kept:
         return
     oldest = states[0][0]
-    for path in (run.folder / "snapshots").glob("*_iter_*.*"):
-        if path.suffix in (".caffemodel", ".solverstate") and int(path.stem.rpartition("_")[2]) < oldest:
-            path.unlink(missing_ok=True)
+    snapshots = (path for path in (run.folder / "snapshots").glob("*_iter_*.*") if path.suffix in _SNAPSHOT_FILES)
+    old = [path for path in snapshots if int(path.stem.rpartition("_")[2]) < oldest]
+    # Where a full disk has cut off the newest, an older one is what training goes on from.
+    if not old or (whole := run.last_complete_state()) is None or whole[0] < oldest:
+        return
+    for path in old:
+        path.unlink(missing_ok=True)
