@@ -1,10 +1,8 @@
-"""Every script of a table or a figure, in a dry run, and the profile for Slurm."""
+"""Every script of a table or a figure, in a dry run."""
 
 import json
-import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.figures import paper_figures
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.tables import paper_tables
-from caffe_acu.reproduce.workflow import Machines, snakemake_command, write_workflow
 from reproduce_runs import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,21 +80,3 @@ def test_a_network_is_timed_where_it_was_not(tmp_path):
     measured = json.loads((tmp_path / "timings.json").read_text())[device]
     assert measured["cvpr2017/plain"] > 1  # milliseconds of 64 images, forward and backward
     assert {**measured, "cvpr2017/plain": 0} == {**known, "cvpr2017/plain": 0}
-
-
-def test_slurm_takes_the_graph(tmp_path):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
-    needed = plan("grouped", "table2", 2)
-    machines = Machines(8, (0,), executor="slurm", profile=ROOT / "scripts/slurm")
-    config = write_workflow(tmp_path, needed, 1, needed.trainings, machines)
-    line = [*snakemake_command(tmp_path, config, machines), "--dry-run", "--printshellcmds"]
-    called = subprocess.run(
-        line, capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}
-    )
-    assert called.returncode == 0, called.stderr
-    assert "gres=gpu:1" in called.stdout
-    command = f"exec {sys.executable} -m caffe_acu.cli.main run grouped/runs/resnet29_acu_fixed/seed2"
-    assert command in called.stdout
-    jobs = called.stdout.split("rule run:")
-    (fixed,) = (job for job in jobs if "output: grouped/runs/resnet29_acu_fixed/seed2/DONE" in job)
-    assert "input: grouped/runs/resnet29_acu/seed1/DONE" in fixed

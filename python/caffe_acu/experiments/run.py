@@ -24,6 +24,7 @@ from caffe_acu.training_log import TrainingLog, read_training_log
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 _STOPPED = "Optimization stopped early."
+_INTERRUPT_AT_PARENTS_END = at_parents_end(signal.SIGINT)
 
 
 def caffe_program() -> Path:
@@ -129,7 +130,7 @@ class Run:
                 env=variables,
                 start_new_session=True,
                 pass_fds=held,
-                preexec_fn=at_parents_end(signal.SIGINT),
+                preexec_fn=_begin_child,
             )
 
     def poll(self) -> bool:
@@ -145,9 +146,7 @@ class Run:
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
         state = self.last_complete_state()
         if state is None or state[0] != self.max_iter:  # what a disk refuses when a file is closed, Caffe does not see
-            raise UserError(
-                f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on"
-            )
+            raise UserError(f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on")
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
 
@@ -197,6 +196,13 @@ class Run:
                 if re.match(rf"{mark}\d{{8}} ", line):
                     return line.partition("] ")[2]
         return lines[-1] if lines else "it wrote nothing"
+
+
+def _begin_child() -> None:
+    # Slurm may send SIGTERM to every process of a job, and Caffe would end without a snapshot; ours asks it for one.
+    # To ignore the signal is not enough, since glog handles it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    _INTERRUPT_AT_PARENTS_END()
 
 
 def _is_complete(state: Path) -> bool:

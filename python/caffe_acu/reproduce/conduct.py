@@ -9,7 +9,8 @@ from caffe_acu.errors import UserError
 from caffe_acu.nets.datasets import DataSet
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there, missing
 from caffe_acu.reproduce.execute import DONE
-from caffe_acu.reproduce.locks import locked
+from caffe_acu.reproduce.gpus import require_gpus
+from caffe_acu.reproduce.locks import RUN_LOCK, is_locked, locked
 from caffe_acu.reproduce.plan import Plan, Training
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
 from caffe_acu.reproduce.progress import RUN_LOG, failure, watch
@@ -56,12 +57,15 @@ def reproduce(order: Order) -> int:
     """Makes the table or the figure; returns 0, or 1 if a run failed. The same call goes on after an interruption.
 
     Runs whose data set is not there are left out, with a line about it; UserError if no data set is there, if one is
-    another than the networks need, and if another process works on the same results.
+    another than the networks need, if another process works on the same results, and if a GPU cannot be used.
     """
     require_snakemake()
+    require_gpus(order.machines.gpus, order.machines.is_local)
     todo = _with_data(order, [training for training in order.plan.trainings if not order.is_done(training)])
     taken = f"{order.folder}: another `caffe-acu reproduce` works there: wait for it, or choose another --results"
     with locked(order.folder / _LOCK, taken):
+        if not order.machines.is_local:
+            _require_no_jobs(order, todo)
         for training in order.plan.trainings:
             if training in todo or (order.is_done(training) and order.has_data(training)):
                 folder = prepare_run(order.folder, training, order.choices)  # also checks what is done
@@ -79,6 +83,14 @@ def reproduce(order: Order) -> int:
         finally:
             workflow.stop()
     return _report(order, todo, code, log)
+
+
+def _require_no_jobs(order: Order, todo: list[Training]) -> None:
+    """Of a call that was killed; a job would find its run taken, after a while in the queue."""
+    for training in todo:
+        folder = order.folder / training.folder
+        if is_locked(folder / RUN_LOCK):
+            raise UserError(f"{folder}: a job of an earlier call trains it: wait for that, or cancel it (scancel)")
 
 
 def _with_data(order: Order, trainings: list[Training]) -> list[Training]:
@@ -110,7 +122,7 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
     failed = [training for training in todo if not order.is_done(training)]
     for training in failed:
         folder = order.folder / training.folder
-        print(f"{folder}: not done: {failure(folder) or 'not started'}", file=sys.stderr)
+        print(f"{folder}: not done: {failure(folder) or f'{log} may say why'}", file=sys.stderr)
     if code != 0 and not failed:
         raise UserError(f"{log}: Snakemake failed: {_last_line(log)}")
     for path in sorted(log.parent.glob(f"{log.stem}.*")):

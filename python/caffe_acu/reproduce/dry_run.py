@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from caffe_acu.reproduce.conduct import Order, missing_data, summary
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there
 from caffe_acu.reproduce.estimate import disk_bytes, kept_bytes, time_networks
+from caffe_acu.reproduce.gpus import require_gpus
 from caffe_acu.reproduce.plan import Training
 from caffe_acu.reproduce.progress import duration
 from caffe_acu.reproduce.scale import scale_training
@@ -29,8 +30,9 @@ class _Forecast:
 
 
 def dry_run(order: Order) -> list[str]:
-    """Lines for a person; times the networks first."""
+    """Lines for a person; times the networks first. UserError if a GPU cannot be used."""
     machines = order.machines
+    require_gpus(machines.gpus, machines.is_local)
     todo = [training for training in order.plan.trainings if not order.is_done(training)]
     models = list({training.model.folder: training.model for training in todo}.values())
     times = time_networks(models, order.folder, machines.gpus[0] if machines.gpus else None, machines.threads)

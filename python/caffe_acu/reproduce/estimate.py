@@ -26,6 +26,7 @@ _FLOAT_BYTES = 4
 _SNAPSHOTS = 3  # the last two while training, and one in writing; each of weights and, as large, momentum
 _LOG_BYTES_PER_DISPLAY = 400
 _BASE_MB = 700  # program, libraries, records that are read ahead
+_GPU_BASE_MB = 4_000  # CUDA's libraries and its context
 _TIMED = re.compile(r"forward-backward time: ([\d.e+]+) ms")
 
 
@@ -99,8 +100,11 @@ def _on_random_images(model: Model, batch: int) -> "caffe_pb2.NetParameter":
     return net
 
 
-def memory_mb(model: Model) -> int:
-    """Of a training, roughly: activations and their gradients, and four times the parameters."""
+def memory_mb(model: Model, on_gpu: bool) -> int:
+    """Of the machine's memory, roughly: activations and their gradients, unless a GPU has those, and four times the
+    parameters."""
+    if on_gpu:
+        return _BASE_MB + _GPU_BASE_MB + _FLOAT_BYTES * 4 * model.count.parameters // 10**6
     in_place = ("ReLU", "Scale", "Dropout")
     values = sum(math.prod(row.top) for row in model.count.rows if row.type not in in_place)
     activations = 2 * values * model.data.source.train_batch

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,36 +25,36 @@ from caffe_acu.reproduce.prepare_run import POSITION_LOG, RunSettings, read_sett
 DONE = "DONE"
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
+_LAST_SECONDS = 300  # of a job: its start is before ours, and an iteration and a snapshot take a while
 _KEPT_STATES = 2  # while training: the newest may be half written
 _SNAPSHOT_FILES = (".caffemodel", ".solverstate")
 
 
 @dataclass(frozen=True)
 class Device:
-    """On what a run trains, and whom it stops with: a process id, or None."""
+    """On what a run trains. ``held``: descriptors of locks, which training holds as well."""
 
     threads: int
     gpu: int | None = None
-    parent: int | None = None
+    held: tuple[int, ...] = ()
 
 
 def execute(folder: Path, device: Device) -> None:
     """Trains and tests the run in ``folder``, or goes on with it; returns when DONE is there.
 
-    At an interrupt or SIGTERM, and when the process ``device.parent`` ends, training stops with a snapshot; killed, it
-    goes on from the last complete one. UserError if training fails, if another process trains the same run, or if
-    the run that this one starts from is not done.
+    At an interrupt training stops with a snapshot; killed, it goes on from the last complete one. UserError if training
+    fails, if another process trains the same run, or if the run that this one starts from is not done.
     """
     settings = read_settings(folder)
     taken = f"{folder}: another process trains it: wait for that one"
-    with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock, _terminations_as_interrupts():
+    with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock:
         if (folder / DONE).is_file():
             return
         run = settings.run(folder)
         if not run.done:
             if settings.start is not None and not run.start_weights.is_file():
                 _make_start(folder, settings, run)
-            _train(run, device, lock.fileno())
+            _train(run, device, (lock.fileno(), *device.held))
         _write_series(run)
         _test(folder, settings, run, device)
         remove_snapshots(run, 1)
@@ -62,17 +62,24 @@ def execute(folder: Path, device: Device) -> None:
 
 
 @contextmanager
-def _terminations_as_interrupts() -> Iterator[None]:
-    """Slurm ends a job with SIGTERM, some time before it kills it."""
+def ends_as_interrupts(minutes: float | None = None) -> Iterator[None]:
+    """SIGTERM in the block is an interrupt, and so is the end of the time of a job of so many minutes, or a bit before.
+
+    Slurm ends a job with SIGTERM as well, but need not send that to more than the first of its processes.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGALRM)}
+    if minutes is not None:
+        signal.setitimer(signal.ITIMER_REAL, 60 * minutes - min(_LAST_SECONDS, 60 * minutes / 4))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
@@ -101,12 +108,10 @@ def _random(model: Model, seed: int):
         return random_weights(net, seed)
 
 
-def _train(run: Run, device: Device, lock: int) -> None:
+def _train(run: Run, device: Device, held: Sequence[int]) -> None:
     try:
-        run.start(device.threads, device.gpu, (lock,))
+        run.start(device.threads, device.gpu, held)
         while not run.poll():
-            if device.parent is not None and os.getppid() != device.parent:
-                raise KeyboardInterrupt
             run.wait(_POLL_SECONDS)
             remove_snapshots(run, _KEPT_STATES)
     finally:
