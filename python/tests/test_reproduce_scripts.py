@@ -9,9 +9,11 @@ import pytest
 
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.nets.zoo import all_models
+from caffe_acu.reproduce.estimate import kept_bytes, time_networks
 from caffe_acu.reproduce.figures import paper_figures
 from caffe_acu.reproduce.plan import plan
-from caffe_acu.reproduce.tables import paper_tables
+from caffe_acu.reproduce.scale import position_interval
+from caffe_acu.reproduce.tables import model_of, paper_tables
 from reproduce_runs import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,13 +72,46 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, name):
     assert not (checkout / "results" / paper).exists()  # nothing was prepared
 
 
-def test_a_network_is_timed_where_it_was_not(tmp_path):
-    line = [*COMMAND, "reproduce", "cvpr2017", "poster_ablation", "--dry-run", "--results", str(tmp_path)]
-    known = {model.folder: 1000 for model in all_models() if model.name != "plain"}
+def forget(results: Path, name: str) -> None:
+    """All networks have been timed here but one."""
+    known = {model.folder: 1000 for model in all_models() if model.name != name}
     device = f"{describe_environment()['processor']}, {CORES} threads"
-    (tmp_path / "timings.json").write_text(json.dumps({device: known}))
-    called = subprocess.run([*line, "--cores", str(CORES)], capture_output=True, text=True, timeout=120)
+    (results / "timings.json").write_text(json.dumps({device: known}))
+
+
+def remembered(results: Path) -> dict[str, float]:
+    (known,) = json.loads((results / "timings.json").read_text()).values()
+    return known
+
+
+@pytest.mark.parametrize("scale", [1, 64])
+def test_a_network_is_timed_where_it_was_not(tmp_path, scale):
+    line = [*COMMAND, "reproduce", "cvpr2017", "poster_ablation", "--dry-run", "--results", str(tmp_path)]
+    forget(tmp_path, "plain")
+    before = remembered(tmp_path)
+    line += ["--cores", str(CORES), "--scale", str(scale)]
+    called = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert called.returncode == 0, called.stderr
-    measured = json.loads((tmp_path / "timings.json").read_text())[device]
+    measured = remembered(tmp_path)
     assert measured["cvpr2017/plain"] > 1  # milliseconds of 64 images, forward and backward
-    assert {**measured, "cvpr2017/plain": 0} == {**known, "cvpr2017/plain": 0}
+    assert {**measured, "cvpr2017/plain": 0} == {**before, "cvpr2017/plain": 0}
+
+
+def test_a_network_that_could_not_be_timed_is_tried_again(tmp_path, monkeypatch):
+    forget(tmp_path, "plain")
+    model = next(model for model in all_models() if model.name == "plain")
+    for time in (None, 5.0):
+        monkeypatch.setattr("caffe_acu.reproduce.estimate._time", lambda *_, time=time: time)
+        assert time_networks([model], tmp_path, None, CORES) == {model.folder: time}
+
+
+@pytest.mark.parametrize("max_iter", [5, 640, 1000, 1279, 1300, 64_000, 300_240])
+def test_positions_count_with_all_their_records(max_iter):
+    """The first iteration, every multiple of the interval below the last one, and the last."""
+    with_acus, without = (
+        kept_bytes(model_of(f"grouped/{name}"), max_iter, max_iter) for name in ("resnet29_acu", "resnet29")
+    )
+    moments = {*range(0, max_iter, position_interval(max_iter)), max_iter}
+    # 9 layers of 9 synapses: as float32 in the log and again in the arrays; in two blobs of a snapshot 16 values count.
+    numbers = 9 * 2 * 9
+    assert with_acus - without == 2 * 4 * (len(moments) * numbers + 9 * 16)

@@ -35,7 +35,7 @@ def dry_run(order: Order) -> list[str]:
     require_gpus(machines.gpus, machines.is_local)
     todo = [training for training in order.plan.trainings if not order.is_done(training)]
     models = list({training.model.folder: training.model for training in todo}.values())
-    times = time_networks(models, order.folder, machines.gpus[0] if machines.gpus else None, machines.threads)
+    times = time_networks(models, order.results, machines.gpus[0] if machines.gpus else None, machines.threads)
     forecasts = {task.folder: _forecast(order, task, times[task.model.folder]) for task in todo}
     lines = [summary(order, todo)]
     for training in order.plan.trainings:

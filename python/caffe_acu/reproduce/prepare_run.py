@@ -15,7 +15,7 @@ from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.data_sets import data_folder, find_data
 from caffe_acu.reproduce.plan import Training, conversion
-from caffe_acu.reproduce.scale import POSITION_RECORDS, scale_training
+from caffe_acu.reproduce.scale import position_interval, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
@@ -90,7 +90,7 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
     solver.random_seed = training.seed
     if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
         solver.position_log = POSITION_LOG
-        solver.position_interval = max(1, solver.max_iter // POSITION_RECORDS)
+        solver.position_interval = position_interval(solver.max_iter)
     settings = RunSettings(
         model=training.model.folder,
         seed=training.seed,

@@ -11,9 +11,14 @@ _FULL_TESTS = 10
 # iterations, so that is shortened as everything else, down to 20 iterations, which a mean needs.
 _BN_FRACTION, _LEAST_BN_FRACTION = 0.999, 0.95
 
-# Of positions in a run, whatever its length: every 100 of CIFAR's 64,000 iterations. More would be gigabytes for the
+# Of positions in a run, or up to twice as many: every 100 of CIFAR's 64,000 iterations. More would be gigabytes for the
 # depthwise networks on ImageNet, and no slider shows them.
-POSITION_RECORDS = 640
+_POSITION_RECORDS = 640
+
+
+def position_interval(max_iter: int) -> int:
+    """Iterations from one record of the positions to the next."""
+    return max(1, max_iter // _POSITION_RECORDS)
 
 
 def scale_training(net: "caffe_pb2.NetParameter", solver: "caffe_pb2.SolverParameter", n: int) -> None:
