@@ -21,6 +21,7 @@ from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
+TRAIN_VAL = "train_val.prototxt"
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 _STOPPED = "Optimization stopped early."
@@ -68,10 +69,10 @@ class Run:
 
     def write(self, net: Message, solver: "caffe_pb2.SolverParameter") -> None:
         """Writes the prototxts. The solver's paths are replaced by those of the run's folder."""
-        solver.net = "train_val.prototxt"
+        solver.net = TRAIN_VAL
         solver.snapshot_prefix = f"snapshots/{self.name}"
         (self.folder / "snapshots").mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / "train_val.prototxt", format_prototxt(net))
+        write_atomically(self.folder / TRAIN_VAL, format_prototxt(net))
         write_atomically(self.folder / "solver.prototxt", format_prototxt(solver))
 
     def snapshots(self) -> list[Path]:

@@ -14,7 +14,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import read_test_net
 from caffe_acu.evaluation.options import EvaluateOptions
 from caffe_acu.evaluation.run import evaluate
-from caffe_acu.experiments.run import Run
+from caffe_acu.experiments.run import TRAIN_VAL, Run
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
@@ -129,7 +129,7 @@ def _write_series(run: Run) -> None:
 
 def _test(folder: Path, settings: RunSettings, run: Run, device: Device) -> None:
     os.environ["CAFFE_ACU_THREADS"] = str(device.threads)  # read when Caffe is loaded
-    net = folder / "train_val.prototxt"
+    net = folder / TRAIN_VAL
     described = read_test_net(net)  # its paths are those of Caffe, which runs in the folder
     mean = described.transform.mean_file
     options = EvaluateOptions(

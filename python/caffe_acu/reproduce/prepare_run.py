@@ -9,11 +9,11 @@ from typing import Any
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
-from caffe_acu.experiments.run import Run
-from caffe_acu.net_param import write_atomically
+from caffe_acu.experiments.run import TRAIN_VAL, Run
+from caffe_acu.net_param import format_prototxt, read_prototxt, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
-from caffe_acu.reproduce.data_sets import data_folder, find_data
+from caffe_acu.reproduce.data_sets import data_folder, find_data, is_there
 from caffe_acu.reproduce.plan import Training, conversion
 from caffe_acu.reproduce.scale import position_interval, scale_training
 
@@ -102,12 +102,21 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
         start=_start(training),
     )
     if (folder / SETTINGS).is_file():
-        _require_same(folder, settings)
+        found = read_settings(folder)
+        if found.data != settings.data and _is_same_data(folder, found, settings):
+            found = replace(found, data=settings.data)
+            _write_settings(folder, found)
+        _require_same(folder, found, settings)
+        _point_to_data(folder / TRAIN_VAL, net)
         return folder
     settings.run(folder).write(net, solver)
     # Last: a folder that has it has everything.
-    write_atomically(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+    _write_settings(folder, settings)
     return folder
+
+
+def _write_settings(folder: Path, settings: RunSettings) -> None:
+    write_atomically(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
 
 
 def build_training(
@@ -135,8 +144,31 @@ def _start(training: Training) -> StartFrom | None:
     return StartFrom(conversion(training.model.start), str(other))
 
 
-def _require_same(folder: Path, wanted: RunSettings) -> None:
-    found, new = asdict(read_settings(folder)), asdict(wanted)
+def _is_same_data(folder: Path, found: RunSettings, wanted: RunSettings) -> bool:
+    """Whether the folder only has another name now, or is no longer where it was: it or the results were moved."""
+    before = {Path(found.data).resolve()} | {(folder / source).resolve().parent for source in _sources(folder)}
+    return Path(wanted.data).resolve() in before or not any(map(is_there, before))
+
+
+def _sources(folder: Path) -> list[str]:
+    return [layer.data_param.source for layer in read_prototxt(folder / TRAIN_VAL).layer if layer.type == "Data"]
+
+
+def _point_to_data(path: Path, net: "caffe_pb2.NetParameter") -> None:
+    """Gives the written network the data paths of ``net``: they are relative, and results may have been moved."""
+    written = read_prototxt(path)
+    before = written.SerializeToString()
+    layers = [[layer for layer in each.layer if layer.type == "Data"] for each in (written, net)]
+    for layer, new in zip(*layers, strict=True):
+        layer.data_param.source = new.data_param.source
+        if new.transform_param.mean_file:
+            layer.transform_param.mean_file = new.transform_param.mean_file
+    if written.SerializeToString() != before:
+        write_atomically(path, format_prototxt(written))
+
+
+def _require_same(folder: Path, settings: RunSettings, wanted: RunSettings) -> None:
+    found, new = asdict(settings), asdict(wanted)
     for name, value in new.items():
         if found[name] != value:
             raise UserError(
