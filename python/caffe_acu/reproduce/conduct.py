@@ -1,5 +1,6 @@
 """A table or a figure from data to results: prepares the runs, lets Snakemake do them, and says what happened."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from caffe_acu.reproduce.results import results_folder, scale_remark
 from caffe_acu.reproduce.workflow import Machines, Workflow, require_snakemake, snakemake_command, write_workflow
 
 _LOCK = ".reproduce.lock"
+_FULL_BYTES = 2**20  # with less there is no room for what a run would say
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
     failed = [training for training in todo if not order.is_done(training)]
     for training in failed:
         folder = order.folder / training.folder
-        print(f"{folder}: not done: {failure(folder) or f'{log} may say why'}", file=sys.stderr)
+        print(f"{folder}: not done: {failure(folder) or _silent(folder, log)}", file=sys.stderr)
     if code != 0 and not failed:
         raise UserError(f"{log}: Snakemake failed: {_last_line(log)}")
     for path in sorted(log.parent.glob(f"{log.stem}.*")):
@@ -131,6 +133,11 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
     done = sum(map(order.is_done, order.plan.trainings))
     print(f"{done} of {len(order.plan.trainings)} runs done")
     return 1 if failed else 0
+
+
+def _silent(folder: Path, log: Path) -> str:
+    """Why a run that failed may have said nothing."""
+    return "the disk is full" if shutil.disk_usage(folder).free < _FULL_BYTES else f"{log} may say why"
 
 
 def _last_line(log: Path) -> str:
