@@ -11,7 +11,7 @@ from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.estimate import kept_bytes, time_networks
 from caffe_acu.reproduce.figures import paper_figures
-from caffe_acu.reproduce.plan import plan
+from caffe_acu.reproduce.plan import Training, plan
 from caffe_acu.reproduce.scale import position_interval
 from caffe_acu.reproduce.tables import model_of, paper_tables
 from reproduce_runs import COMMAND
@@ -67,9 +67,28 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, name):
         assert text.startswith(f"  {training.model.name}, seed {training.seed}: ") and "iterations" in text
     assert "no data set; make it with: caffe-acu data" in called.stdout
     assert "time: about" in called.stdout and "disk: " in called.stdout
-    seconds = 2 * sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
-    assert f"time: about {seconds // 86400} d " in called.stdout
+    hours = round(sum(map(seconds, needed.trainings)) / 60) // 60
+    assert f"time: about {hours // 24} d {hours % 24} h in all" in called.stdout
     assert not (checkout / "results" / paper).exists()  # nothing was prepared
+
+
+def seconds(training: Training) -> float:
+    """Two for an iteration, and a third of that for as many test images, which are tested at the end once more."""
+    settings, source = training.model.schedule.settings, training.model.data.source
+    tests = 1 + settings["max_iter"] / settings["test_interval"]
+    if "Places" in training.model.data.name:
+        tests += 9 + ("alexnet" in training.model.name)  # ten crops, and a test before training
+    images = {"CIFAR": 10_000, "Place": 36_500, "Image": 50_000}[training.model.data.name[:5]]
+    return 2 * (settings["max_iter"] + tests * images / source.train_batch / 3)
+
+
+def test_tests_count_where_training_is_short(tmp_path):
+    forget(tmp_path, "")
+    line = [*COMMAND, "reproduce", "cvpr2017", "figure5", "--dry-run", "--results", str(tmp_path), "--scale", "640"]
+    line += ["--cores", str(CORES)]
+    for more, minutes in (([], 4), (["--limit", "100"], 2)):  # 100 seconds, and 3 tests of 52 or of half a second
+        called = subprocess.run([*line, *more], capture_output=True, text=True, timeout=120)
+        assert f"time: about {minutes} min in all" in called.stdout
 
 
 def forget(results: Path, name: str) -> None:

@@ -126,10 +126,15 @@ def build_training(
     data = find_data(model.data, data_folder(model.data, choices.data or {}), folder)
     net = replace(model, data=replace(model.data, source=data.source)).train_val()
     solver = model.schedule.message()
-    images = min(data.test_images, choices.limit or data.test_images)
-    solver.test_iter[:] = [min(solver.test_iter[0], max(1, images // data.source.test_batch))]
+    limit_tests(solver, model, min(data.test_images, choices.limit or data.test_images))
     scale_training(net, solver, choices.scale)
     return net, solver
+
+
+def limit_tests(solver: "caffe_pb2.SolverParameter", model: Model, images: int | None) -> None:
+    """Lets tests while training take no more than so many images, in whole batches, of which one is the least."""
+    if images is not None:
+        solver.test_iter[:] = [min(solver.test_iter[0], max(1, images // model.data.source.test_batch))]
 
 
 def _has_positions(net: "caffe_pb2.NetParameter") -> bool:
