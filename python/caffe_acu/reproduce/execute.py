@@ -124,7 +124,13 @@ def _write_series(run: Run) -> None:
     if positions.is_file():
         from caffe_acu.position_log import read_position_log, save_npz
 
-        save_npz(read_position_log(positions), run.folder / "positions.npz")
+        try:
+            series = read_position_log(positions)
+        except UserError as error:  # a disk that was full for a while; the training is as good without
+            print(f"{error}; its result stands without their movement", flush=True)
+            positions.rename(positions.with_suffix(".damaged"))
+        else:
+            save_npz(series, run.folder / "positions.npz")
 
 
 def _test(folder: Path, settings: RunSettings, run: Run, device: Device) -> None:

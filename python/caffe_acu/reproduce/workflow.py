@@ -144,6 +144,8 @@ class Workflow:
                 command,
                 stdout=file,
                 stderr=file,
+                # A user's own profile is for other workflows.
+                env={name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"},
                 start_new_session=True,
                 preexec_fn=at_parents_end(signal.SIGKILL),
             )
