@@ -161,15 +161,16 @@ def _sources(folder: Path) -> list[str]:
 
 def _point_to_data(path: Path, net: "caffe_pb2.NetParameter") -> None:
     """Gives the written network the data paths of ``net``: they are relative, and results may have been moved."""
+    new = [layer for layer in net.layer if layer.type == "Data"]
+    text = path.read_text(errors="replace")
+    if all(f'"{layer.data_param.source}"' in text for layer in new):
+        return
     written = read_prototxt(path)
-    before = written.SerializeToString()
-    layers = [[layer for layer in each.layer if layer.type == "Data"] for each in (written, net)]
-    for layer, new in zip(*layers, strict=True):
-        layer.data_param.source = new.data_param.source
-        if new.transform_param.mean_file:
-            layer.transform_param.mean_file = new.transform_param.mean_file
-    if written.SerializeToString() != before:
-        write_atomically(path, format_prototxt(written))
+    for layer, by in zip((layer for layer in written.layer if layer.type == "Data"), new, strict=True):
+        layer.data_param.source = by.data_param.source
+        if by.transform_param.mean_file:
+            layer.transform_param.mean_file = by.transform_param.mean_file
+    write_atomically(path, format_prototxt(written))
 
 
 def _require_same(folder: Path, settings: RunSettings, wanted: RunSettings) -> None:
