@@ -73,6 +73,8 @@ def test_significance_on_both_sides_of_the_limit():
         ((6.0,), (5.5, 5.5), "+0.50 points; one run of the first: no standard error"),
         ((6.0, 6.1), (5.55,), "+0.50 points; one run of the second: no standard error"),
         ((6.0, 6.0), (5.5, 5.5), "+0.50 points; the runs of each do not differ: nothing to compare it with"),
+        # Whose mean is rounded, so that NumPy finds a deviation of 1e-15.
+        ((6.1,) * 3, (5.6,) * 3, "+0.50 points; the runs of each do not differ: nothing to compare it with"),
     ],
 )
 def test_remarks_of_gains(base, acu, remark):
