@@ -30,7 +30,7 @@ def write_run(
     environment: dict[str, Any] | None = None,
     **description: Any,
 ) -> Path:
-    """A run that is done, with that top-1 error in percent; without one, a run in progress. Returns its folder.
+    """A run that is done, with that top-1 error in percent; without one, a run that has stopped. Returns its folder.
 
     ``results``: the folder of all results; those of a scale stand below it.
     """

@@ -153,7 +153,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert "not run, for want of data: data/cifar100/lmdb" in half.stdout
     assert half.stdout.endswith("2 of 4 runs done\n")
     status = [row["status"] for row in json.loads((begun.parents[2] / "table2.json").read_text())["rows"]]
-    assert status == ["done", "done", "running", "running"]
+    assert status == ["done", "done", "not run", "not run"]
     assert_gone_on(begun)
     line += ["--data", f"cifar100={data['cifar100']}"]
     process = start_and_wait(line, tmp_path, [other], last // 4)

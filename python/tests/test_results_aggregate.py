@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.results import read_runs, table_results
 from caffe_acu.reproduce.statistics import Sample, gain
 from caffe_acu.reproduce.tables import find_table
@@ -102,21 +103,40 @@ def test_a_table_of_errors(tmp_path):
     assert [other[key] for key in ("our_gain", "standard_error", "significant", "remark")] == [None] * 3 + ["not run"]
 
 
+def statuses(folder, seeds=None):
+    return [row["status"] for row in results(folder, "grouped", "table1", seeds=seeds)["rows"]]
+
+
 def test_statuses(tmp_path):
     write_runs(tmp_path, BASE, [6.0])
-    write_run(tmp_path, BASE, 2)
-    write_run(tmp_path, ACU, 1)
-    statuses = [row["status"] for row in results(tmp_path, "grouped", "table1")["rows"]]
-    assert statuses == ["1 of 5 runs", "running", "not run"]
-    statuses = [row["status"] for row in results(tmp_path, "grouped", "table1", seeds=1)["rows"]]
-    assert statuses == ["done", "running", "not run"]
+    stopped = write_run(tmp_path, BASE, 2)
+    prepared = write_run(tmp_path, ACU, 1)
+    (prepared / "train.log").unlink()
+    assert statuses(tmp_path) == ["1 of 5 runs, stopped at iteration 900", "not run", "not run"]
+    assert statuses(tmp_path, seeds=1) == ["done", "not run", "not run"]
+    with locked(stopped / RUN_LOCK, ""):
+        assert statuses(tmp_path)[0] == "1 of 5 runs, running"
+    (stopped / "run.log").write_text("caffe-acu run: interrupted\n")
+    assert statuses(tmp_path)[0] == "1 of 5 runs, stopped at iteration 900"
+    (stopped / "run.log").write_text("caffe-acu run: train.log: caffe train failed (1): out of memory\n")
+    assert statuses(tmp_path)[0] == "1 of 5 runs, failed at iteration 900"
+
+
+def test_a_run_at_work_is_running_and_what_failed_stands_before_what_stopped(tmp_path):
+    first, second = write_run(tmp_path, BASE, 1), write_run(tmp_path, BASE, 2)
+    (second / "run.log").write_text("MemoryError\n")
+    assert statuses(tmp_path)[0] == "failed at iteration 900"
+    with locked(first / RUN_LOCK, ""):
+        assert statuses(tmp_path)[0] == "running"
+    (second / "metrics.csv").write_text("iteration\nx\n")
+    assert statuses(tmp_path)[0] == "failed"
 
 
 def test_a_run_without_its_test_is_not_done(tmp_path):
     folder = write_run(tmp_path, BASE, 1, 6.0)
     (folder / "test.json").unlink()
     found = results(tmp_path, "grouped", "table1")
-    assert (found["rows"][0]["ours"], found["rows"][0]["status"]) == (None, "running")
+    assert (found["rows"][0]["ours"], found["rows"][0]["status"]) == (None, "not run")
     (note,) = found["notes"]
     assert note.startswith("grouped/runs/resnet29/seed1: no test.json")
 
@@ -152,7 +172,9 @@ def test_improvements_of_the_poster(tmp_path):
 def test_without_base_there_is_no_improvement(tmp_path):
     write_runs(tmp_path, "cvpr2017/plain_acu", [7.5])
     row = row_of(results(tmp_path, "cvpr2017", "poster_ablation"), "ACU-all")
-    assert (row["ours"], row["difference"], row["status"]) == (None, None, "running")
+    assert (row["ours"], row["difference"], row["status"]) == (
+        None, None, "what it is measured from is not run",
+    )  # fmt: skip
 
 
 def test_the_change_of_section_433(tmp_path):

@@ -8,12 +8,12 @@ from pathlib import Path
 from caffe_acu.errors import UserError
 from caffe_acu.nets.datasets import DataSet
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there, missing
-from caffe_acu.reproduce.execute import DONE
 from caffe_acu.reproduce.locks import locked
 from caffe_acu.reproduce.plan import Plan, Training
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
-from caffe_acu.reproduce.progress import RUN_LOG, failure, watch
+from caffe_acu.reproduce.progress import watch
 from caffe_acu.reproduce.results import results_folder, scale_remark
+from caffe_acu.reproduce.run_status import DONE, RUN_LOG, failure
 from caffe_acu.reproduce.workflow import Machines, Workflow, require_snakemake, snakemake_command, write_workflow
 
 _LOCK = ".reproduce.lock"

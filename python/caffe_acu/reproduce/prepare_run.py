@@ -15,11 +15,11 @@ from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.data_sets import data_folder, find_data
 from caffe_acu.reproduce.plan import Training, conversion
+from caffe_acu.reproduce.run_status import TRAINED
 from caffe_acu.reproduce.scale import POSITION_RECORDS, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
-TRAINED = "TRAINED"  # appears in a folder when training is complete; DONE, when its test is too
 
 
 @dataclass(frozen=True)

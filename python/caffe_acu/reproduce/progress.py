@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from caffe_acu.errors import UserError
-from caffe_acu.reproduce.execute import DONE
-from caffe_acu.reproduce.locks import RUN_LOCK, is_locked
 from caffe_acu.reproduce.plan import Training
-from caffe_acu.reproduce.prepare_run import TRAINED, read_settings
+from caffe_acu.reproduce.prepare_run import read_settings
+from caffe_acu.reproduce.run_status import run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
-RUN_LOG = "run.log"  # what `caffe-acu run` says
 _REFRESH_SECONDS = 2.0
 _REPORT_SECONDS = 30.0  # between lines where there is no terminal
 _MINUTE, _HOUR = 60, 3600
@@ -26,7 +24,7 @@ class RunState:
     """A run at a moment; None where nothing is known."""
 
     name: str
-    status: str  # "waiting", "running", "testing", "stopped", "failed" or "done"
+    status: str  # of run_status
     iteration: int
     max_iter: int
     loss: float | None = None  # of training
@@ -74,38 +72,20 @@ def run_state(results: Path, training: Training) -> RunState:
     """The state of a run whose folder is prepared."""
     folder = results / training.folder
     name, max_iter = f"{training.model.name} {training.folder.name}", read_settings(folder).max_iter
+    status = run_status(folder)  # before the log, so that those of a finished run are complete
     try:
         log = read_training_log(folder / "train.log")
     except UserError:  # nothing yet
-        return RunState(name, _status(folder, False), 0, max_iter)
+        return RunState(name, status, 0, max_iter)
     return RunState(
         name,
-        _status(folder, True),
+        status,
         int(max(log.iterations.max(initial=0), log.test_iterations.max(initial=0))),
         max_iter,
         _last(log.loss),
-        _tested(folder) if (folder / DONE).is_file() else _last(log.test_error),
+        _tested(folder) if status == "done" else _last(log.test_error),
         _speed(log),
     )
-
-
-def _status(folder: Path, begun: bool) -> str:
-    if (folder / DONE).is_file():
-        return "done"
-    if is_locked(folder / RUN_LOCK):
-        return "testing" if (folder / TRAINED).is_file() else "running"
-    if failure(folder):
-        return "failed"
-    return "stopped" if begun else "waiting"
-
-
-def failure(folder: Path) -> str:
-    """What a run that failed has said last; "" for others."""
-    try:
-        lines = (folder / RUN_LOG).read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "" if not lines or lines[-1].endswith((": done", ": interrupted")) else lines[-1]
 
 
 def _last(values: np.ndarray) -> float | None:

@@ -19,6 +19,7 @@ from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_net
 from caffe_acu.positions import LayerSeries, read_series
+from caffe_acu.reproduce.run_status import DONE, run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
@@ -67,6 +68,11 @@ class RunRecord:
         """The last one that metrics.csv or the log knows of."""
         return self.metrics().iteration
 
+    @property
+    def status(self) -> str:
+        """Of :func:`run_status`, at this moment."""
+        return run_status(self.folder)
+
     def test(self) -> dict[str, Any]:
         """What ``caffe-acu evaluate --json`` wrote of the final weights."""
         return _json_object(self.folder / "test.json", "its test, which `caffe-acu evaluate --json` writes")
@@ -100,7 +106,7 @@ def read_run(folder: Path) -> RunRecord:
     model, data, limit = description.get("model"), description.get("data"), description.get("limit")
     if not isinstance(model, str) or not isinstance(data, str) or not (limit is None or _is_whole(limit, 1)):
         raise UserError(f"{path}: model and data are names, and limit a number or null: was it edited?")
-    return RunRecord(folder, model=model, data=data, limit=limit, done=(folder / "DONE").is_file(), **counts)
+    return RunRecord(folder, model=model, data=data, limit=limit, done=(folder / DONE).is_file(), **counts)
 
 
 def _whole(path: Path, description: Mapping[str, Any], name: str, least: int) -> int:

@@ -140,7 +140,7 @@ def _row(runs: TableRuns, row: Row, seeds: int | None) -> dict[str, Any]:
         "difference": ours["mean"] - printed.value if ours else None,
         "params": count.parameters,
         "madds": count.multiply_adds,
-        "status": _status(finished, seeds or row.runs, begun=bool(runs.by_model[printed.model])),
+        "status": _status(runs, row, finished, seeds or row.runs),
     }
 
 
@@ -149,12 +149,30 @@ def _ours(by_seed: Iterable[int], values: Sequence[float]) -> dict[str, Any]:
     return {"mean": sample.mean, "std": sample.std, "n": sample.n, "seeds": list(by_seed), "values": list(values)}
 
 
-def _status(finished: int, wanted: int, begun: bool) -> str:
+def _status(runs: TableRuns, row: Row, finished: int, wanted: int) -> str:
+    """ "done", "not run", or what there is and what became of the rest: "2 of 5 runs, stopped at iteration 700"."""
     if finished >= wanted:
         return "done"
-    if finished:
-        return f"{finished} of {wanted} runs"
-    return "running" if begun else "not run"
+    unfinished = _unfinished(runs, runs.by_model[row.printed.model])
+    if not finished and not unfinished and row.reference and runs.errors(row, row.printed.model):
+        unfinished = "what it is measured from is not run"
+    count = f"{finished} of {wanted} runs" if finished else ""
+    return ", ".join(filter(None, (count, unfinished))) or "not run"
+
+
+def _unfinished(runs: TableRuns, of_row: list[RunRecord]) -> str:
+    """What the runs of a network do that are not done: work, if any does, else that one failed, or stopped."""
+    states = {run.status: run for run in reversed(of_row)}
+    if states.keys() & {"running", "testing"}:
+        return "running"
+    for status in ("failed", "stopped"):
+        if status in states:
+            try:
+                return f"{status} at iteration {states[status].iteration:,}"
+            except UserError as error:  # of a damaged metrics.csv
+                runs.note(str(error))
+                return status
+    return ""
 
 
 def _comparison(runs: TableRuns, comparison: Comparison) -> dict[str, Any]:
