@@ -36,6 +36,7 @@ from reproduce_runs import (
 )
 
 pytest.importorskip("snakemake")
+SMALL = "500 of 50,000 images to train, 100 of 10,000 images to test"  # of CIFAR, that the runs here have
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +168,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert_gone_on(other)
     for folder in folders:
         assert_complete(folder, last)
-    results = assert_whole_table(begun.parents[2], "table2", "scaled 1/1600, not comparable", [1])
+    results = assert_whole_table(begun.parents[2], "table2", f"{SMALL}, scaled 1/1600, not comparable", [1])
     runs = {"plain, ACU, CIFAR-10, seed 1": begun, "plain, ACU, CIFAR-100, seed 1": other}
     assert_page(begun.parents[2] / "table2.html", results, runs, networks=4)
 
@@ -209,11 +210,12 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert_gone_on(begun)
     for folder in active.values():
         assert_positions_of_every_iteration(folder)
-    results = assert_whole_table(begun.parents[2], "table5", "scaled 1/4000, not comparable", [1, 2])
+    results = assert_whole_table(begun.parents[2], "table5", f"{SMALL}, scaled 1/4000, not comparable", [1, 2])
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / f"scaled-{scale}").rglob("DONE")}
     again = call(line, cwd=tmp_path)
     assert again.returncode == 0 and "scaled 1/4000, not comparable: 0 of 6 runs to do" in again.stdout
+    assert f"not comparable with the paper: {SMALL}\n" in again.stdout
     assert made == {path: path.stat().st_mtime_ns for path in made} and len(made) == 6
     held = sum(path.stat().st_size for path in multi.rglob("*"))
     assert held == pytest.approx(kept_bytes(model_of("grouped/resnet29_x1d_acu"), last, 1), rel=0.15)

@@ -199,6 +199,32 @@ def test_scaled_runs_are_no_full_ones(tmp_path):
     assert (full["rows"][0]["ours"], full["remark"], full["notes"]) == (None, "", [])
 
 
+def test_what_is_not_as_in_the_paper_is_no_reproduction(tmp_path):
+    write_runs(tmp_path, BASE, [6.0, 6.2])
+    write_run(tmp_path, ACU, 1, 5.0, differs="100 of 10,000 images to test")
+    write_run(tmp_path, ACU, 2, differs="stopped")  # is in no number
+    write_run(tmp_path, "grouped/resnet29_7x7", 1, 5.0, differs="500 of 50,000 images to train")
+    found = results(tmp_path, "grouped", "table1")
+    tested, trained = (
+        f"{part}, not comparable" for part in ("100 of 10,000 images to test", "500 of 50,000 images to train")
+    )
+    assert [row["remark"] for row in found["rows"]] == ["", tested, trained]
+    assert found["remark"] == f"{tested}; stopped, not comparable; {trained}"
+    both = compared(found, "7x7 Conv", "3x3 ACU")
+    assert both["remark"].endswith(f"({trained}; {tested})")
+    write_run(tmp_path, BASE, 1, 60.0, scale=64, differs="a few images")
+    scaled = results(tmp_path, "grouped", "table1", scale=64)["rows"]
+    assert scaled[0]["remark"] == "a few images, scaled 1/64, not comparable"
+    assert scaled[1]["remark"] == "scaled 1/64, not comparable"
+
+
+def test_a_difference_is_as_comparable_as_what_it_is_measured_from(tmp_path):
+    write_runs(tmp_path, "cvpr2017/plain", [8.0], differs="data from image files")
+    write_runs(tmp_path, "cvpr2017/plain_acu", [7.5])
+    row = row_of(results(tmp_path, "cvpr2017", "poster_ablation"), "ACU-all")
+    assert row["remark"] == "data from image files, not comparable"
+
+
 @pytest.mark.parametrize("settings", [{"scale": 64}, {"max_iter": 1000}])
 def test_a_short_run_copied_among_full_ones_does_not_count(tmp_path, settings):
     folder = write_run(tmp_path, BASE, 1, 60.0)
@@ -215,13 +241,12 @@ def test_environments_are_told_once_and_mixtures_named(tmp_path):
     found = results(tmp_path, "grouped", "table1")
     assert (found["environments"], found["notes"]) == ([ENVIRONMENT], [])
     write_run(tmp_path, ACU, 1, 5.0, environment={"commit": "fffffff", "date": "later"})
-    write_run(tmp_path, ACU, 2, 5.0, environment={"processor": "Another"}, data="/elsewhere/lmdb", limit=100)
+    write_run(tmp_path, ACU, 2, 5.0, environment={"processor": "Another"}, data="/elsewhere/lmdb")
     found = results(tmp_path, "grouped", "table1")
     assert len(found["environments"]) == 3
     assert found["notes"] == [
         "runs of 2 commits: abc1234, fffffff",
         "runs on 2 kinds of hardware: A processor, 2 cores | Another, 2 cores",
-        "some runs saw a part of the data (limit 100): not comparable",
         "runs on several copies of CIFAR-10: data/cifar10/lmdb-gcn, lmdb",
     ]
 

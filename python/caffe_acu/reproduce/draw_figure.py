@@ -21,7 +21,7 @@ from caffe_acu.positions import LayerPositions, LayerSeries
 from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP, PaperFigure
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.report_data import evenly
-from caffe_acu.reproduce.results import TableRuns, read_runs, scale_remark
+from caffe_acu.reproduce.results import TableRuns, read_runs
 from caffe_acu.reproduce.statistics import Sample
 from caffe_acu.reproduce.tables import Row, find_table, model_of
 
@@ -52,11 +52,13 @@ class _Material:
 
     @property
     def title(self) -> str:
-        remarks = [scale_remark(self.runs.scale)]
-        remarks.append("mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}")
-        if any(run.limit is not None for model in self.figure.models for run in self.of(model)):
-            remarks.append("on a part of the data, not comparable")
-        return f"{self.figure.title}\n{'; '.join(filter(None, remarks))}"
+        shown = "mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}"
+        return f"{self.figure.title}\n{'; '.join(filter(None, (self.remark, shown)))}"
+
+    @property
+    def remark(self) -> str:
+        """Why it is not comparable with the paper's figure; "" if it is."""
+        return self.runs.remark(run for model in self.figure.models for run in self.of(model))
 
     def of(self, model: str) -> list[RunRecord]:
         return [run for run in self.runs.by_model[model] if run.done and self.seed in (None, run.seed)]
@@ -189,7 +191,7 @@ def _line(material: _Material, rows: Sequence[Row], x: Sequence[float]) -> Accur
         x,
         mean=[sample.mean for sample in samples],
         std=[sample.std for sample in samples],
-        printed=printed if material.runs.scale == 1 else None,
+        printed=None if material.remark else printed,
     )
 
 

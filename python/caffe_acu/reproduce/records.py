@@ -46,6 +46,13 @@ class Metrics:
 NO_METRICS = Metrics(*(np.zeros(0, dtype) for dtype in (np.int64, float, np.int64, float, float)))
 
 
+def remark_of(scale: int, differs: str = "") -> str:
+    """What stands beside numbers that are not comparable: "scaled 1/64, not comparable"; "" if they are."""
+    reasons = [differs] if differs else []
+    reasons += [f"scaled 1/{scale}"] if scale > 1 else []
+    return ", ".join([*reasons, "not comparable"]) if reasons else ""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run as its ``run.json`` describes it; the rest is read when it is asked for."""
@@ -59,6 +66,12 @@ class RunRecord:
     data: str
     limit: int | None  # of the data set, if not all of it
     done: bool
+    differs: str  # from the paper, beside the scale; "" if nothing does
+
+    @property
+    def remark(self) -> str:
+        """Why its numbers are not comparable with the paper's; "" if they are."""
+        return remark_of(self.scale, self.differs)
 
     def metrics(self) -> Metrics:
         return read_metrics(self.folder)
@@ -104,9 +117,11 @@ def read_run(folder: Path) -> RunRecord:
     description = _json_object(path, "which begins every run")
     counts = {name: _whole(path, description, name, least) for name, least in _COUNTS.items()}
     model, data, limit = description.get("model"), description.get("data"), description.get("limit")
-    if not isinstance(model, str) or not isinstance(data, str) or not (limit is None or _is_whole(limit, 1)):
-        raise UserError(f"{path}: model and data are names, and limit a number or null: was it edited?")
-    return RunRecord(folder, model=model, data=data, limit=limit, done=(folder / DONE).is_file(), **counts)
+    differs = description.get("differs", "")
+    if not all(isinstance(name, str) for name in (model, data, differs)) or not (limit is None or _is_whole(limit, 1)):
+        raise UserError(f"{path}: model, data and differs are texts, and limit a number or null: was it edited?")
+    done = (folder / DONE).is_file()
+    return RunRecord(folder, model=model, data=data, limit=limit, done=done, differs=differs, **counts)
 
 
 def _whole(path: Path, description: Mapping[str, Any], name: str, least: int) -> int:

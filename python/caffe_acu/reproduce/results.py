@@ -8,7 +8,7 @@ from typing import Any
 
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import command_line, describe_environment, hardware, without_folders
-from caffe_acu.reproduce.records import RunRecord, find_runs
+from caffe_acu.reproduce.records import RunRecord, find_runs, remark_of
 from caffe_acu.reproduce.statistics import Sample, gain
 from caffe_acu.reproduce.tables import Comparison, PaperTable, Row, model_of
 
@@ -18,10 +18,6 @@ _OF_ONE_RUN = ("date", "seed")  # in env.json, which tell nothing about where it
 def results_folder(results: Path, scale: int = 1) -> Path:
     """Where runs and tables of a scale stand below a folder of results, so that scales never mix."""
     return results if scale == 1 else results / f"scaled-{scale}"
-
-
-def scale_remark(scale: int) -> str:
-    return "" if scale == 1 else f"scaled 1/{scale}, not comparable"
 
 
 @dataclass
@@ -50,6 +46,15 @@ class TableRuns:
                 except UserError as error:
                     self.note(str(error))
         return found
+
+    def remark(self, runs: Iterable[RunRecord]) -> str:
+        """Why what these runs gave is not comparable with the paper's; "" if it is."""
+        found = dict.fromkeys(run.remark for run in runs)
+        return "; ".join(filter(None, found)) or remark_of(self.scale)
+
+    def remark_of_results(self, *models: str) -> str:
+        """The same of the runs of networks that are done."""
+        return self.remark(run for model in models for run in self.by_model[model] if run.done)
 
     def note(self, line: str) -> None:
         line = self.publishable(line)
@@ -95,17 +100,13 @@ def table_results(runs: TableRuns, seeds: int | None = None) -> dict[str, Any]:
     rows = [_row(runs, row, seeds) for row in table.rows]
     comparisons = [_comparison(runs, comparison) for comparison in table.comparisons]
     environments = _environments(runs)
-    remark = scale_remark(runs.scale)
-    if remark:
-        for comparison in comparisons:
-            comparison["remark"] += f" ({remark})"
     here = describe_environment()
     return {
         "paper": table.paper,
         "table": table.id,
         "title": table.title,
         "scale": runs.scale,
-        "remark": remark,
+        "remark": runs.remark(runs.runs),
         "notes": [*_mixtures(runs, environments), *runs.notes],
         "command": command_line(),
         "date": here["date"],
@@ -141,6 +142,7 @@ def _row(runs: TableRuns, row: Row, seeds: int | None) -> dict[str, Any]:
         "params": count.parameters,
         "madds": count.multiply_adds,
         "status": _status(runs, row, finished, seeds or row.runs),
+        "remark": runs.remark_of_results(*filter(None, (row.reference, printed.model))),
     }
 
 
@@ -199,6 +201,8 @@ def _comparison(runs: TableRuns, comparison: Comparison) -> dict[str, Any]:
             "significant": ours.significant,
             "remark": ours.remark,
         }
+    if not_comparable := runs.remark_of_results(base.printed.model, acu.printed.model):
+        compared["remark"] += f" ({not_comparable})"
     return compared
 
 
@@ -225,10 +229,6 @@ def _mixtures(runs: TableRuns, environments: list[dict[str, Any]]) -> list[str]:
     machines = dict.fromkeys(_machine(environment) for environment in environments)
     if len(machines) > 1:
         notes.append(f"runs on {len(machines)} kinds of hardware: {' | '.join(machines)}")
-    limits = sorted({run.limit for run in runs.runs if run.limit is not None})
-    if limits:
-        some = "all" if all(run.limit for run in runs.runs) else "some"
-        notes.append(f"{some} runs saw a part of the data (limit {' or '.join(map(str, limits))}): not comparable")
     return [*notes, *_mixed_data(runs)]
 
 

@@ -60,23 +60,23 @@ def as_csv(results: Results) -> str:
     for row in results["rows"]:
         ours = row["ours"] or {}
         listed = {name: " ".join(map(str, ours[name])) for name in ("seeds", "values") if ours}
-        writer.writerow({**row, **ours, **listed, "remark": results["remark"]})
+        writer.writerow({**row, **ours, **listed})
     return text.getvalue()
 
 
 def cells(results: Results) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table, for people."""
     head = ["row", "data", "metric", "paper", "ours", "difference", "params", "MAdds", "status"]
-    return head, [_cells(row, results["remark"]) for row in results["rows"]]
+    return head, [_cells(row) for row in results["rows"]]
 
 
-def _cells(row: Mapping[str, Any], remark: str) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         row["row"],
         row["dataset"],
         row["metric"],
         _paper(row),
-        our_cell(row, remark),
+        our_cell(row),
         "-" if row["difference"] is None else f"{row['difference']:+.2f}",
         f"{row['params']:,}",
         f"{row['madds']:,}",
