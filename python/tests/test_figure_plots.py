@@ -64,6 +64,15 @@ def test_training_curves_solid_and_dashed_with_the_warm_up():
     assert errors.get_ylim() == (0, 36)  # the end is what is compared
 
 
+def test_drops_of_the_rate_are_marked_and_explained_once():
+    figure = training_curves({"base": run(100, 12.0)}, rate_drops=[50, 75])
+    losses, _ = figure.axes
+    assert [list(line.get_xdata()) for line in losses.lines[-2:]] == [[50, 50], [75, 75]]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()].count("drops of the learning rate") == 1
+    assert losses.get_xlim() == (0, 99)
+
+
 def test_training_curves_without_warm_up_and_with_great_errors():
     losses, errors = training_curves({"base": run(100, 70.0)}).axes
     assert len(losses.lines) == 2

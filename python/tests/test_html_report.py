@@ -192,6 +192,17 @@ def test_the_end_of_the_warm_up_is_marked(browser, tmp_path):
     assert not browser.all(".warmup-line")  # the base has none
 
 
+def test_drops_of_the_rate_are_marked(browser, tmp_path):
+    falls = curve("ACU", "acu") | {"rate_drops": [(3200, 0.01), (4800, 0.001)]}
+    show(browser, tmp_path, nothing_run(curves=[falls, curve("Base", "base", 2)]))
+    for chart in ("loss", "error"):
+        lines = [float(line.get_attribute("x1")) for line in browser.all(f"#{chart} .drop-line")]
+        assert lines == pytest.approx(places(browser, chart, "x")([3200, 4800]), abs=0.01)
+        assert "rate 0.01" in browser.one(f"#{chart}").text and "rate 0.001" in browser.one(f"#{chart}").text
+    browser.set("#range", 0.75, "change")
+    assert len(browser.all("#loss .drop-line")) == 1
+
+
 def test_the_legend_hides_a_row_and_shows_it_again(browser, tmp_path):
     show(browser, tmp_path, full())
     button = browser.all("#legend button")[1]

@@ -119,12 +119,13 @@ def test_curves_of_the_page(tmp_path, shown):
     folder = write_run(tmp_path, ACU, 2)
     iterations = np.arange(2500)
     losses = np.where(iterations == 2499, np.nan, iterations / 100)
-    write_log(folder, iterations, losses, [0, 1000], [90, 50])
+    write_log(folder, iterations, losses, [0, 1000], [90, 50], [0.1] * 2000 + [0.01] * 500)
     write_run(tmp_path, BASE, 1, 6.0)
     write(tmp_path, "grouped", "table1")
     base, acu = shown[0]["curves"]
     assert (base["row"], base["model"], base["kind"], base["seed"]) == ("3x3 Conv", BASE, "base", 1)
     assert (acu["row"], acu["kind"], acu["seed"], acu["warmup_iter"]) == ("3x3 ACU", "acu", 2, 100)
+    assert (base["rate_drops"], acu["rate_drops"]) == ([], [[2000, 0.01]])
     assert acu["test"] == {"iteration": [0, 1000], "error": pytest.approx([90, 50])}
     kept = acu["train"]["iteration"]
     assert len(kept) == 1000 and (kept[0], kept[-1]) == (0, 2499)

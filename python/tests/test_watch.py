@@ -75,6 +75,12 @@ def test_any_curve_can_be_drawn(tmp_path, losses):
     assert "seed1: iteration" in picture(look([folder]), 80, 24)
 
 
+def test_the_last_known_rate_is_told(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1)
+    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [], [], [0.1, 0.001])
+    assert picture(look([folder]), 100, 40).endswith("iteration 20 of 64,000, lr 0.001, loss 0.500")
+
+
 def test_once_draws_a_log_that_grows(tmp_path, capsys):
     folder = write_run(tmp_path, MODEL, 1)
     log = folder / "train.log"
@@ -174,9 +180,15 @@ def update(folder, out):
 def test_events_are_those_of_the_log(tmp_path):
     pytest.importorskip("tensorboardX")
     folder = write_run(tmp_path, MODEL, 1)
-    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [0, 20], [90, 12.5])
+    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [0, 20], [90, 12.5], [0.1, 0.01])
     assert main(["watch", "--once", str(folder), "--tensorboard", str(tmp_path / "events")]) == 0
-    expected = [("loss/train", 0, 2.5), ("loss/train", 10, 1.25), ("loss/train", 20, 0.5)]
+    expected = [
+        ("lr", 0, 0.1),
+        ("lr", 10, 0.01),
+        ("loss/train", 0, 2.5),
+        ("loss/train", 10, 1.25),
+        ("loss/train", 20, 0.5),
+    ]
     expected += [("error/test_percent", 0, 90), ("error/test_percent", 20, 12.5)]
     found = events_of(tmp_path / "events")
     assert [event[:2] for event in found] == [event[:2] for event in expected]

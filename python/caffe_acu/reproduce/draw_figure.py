@@ -112,7 +112,7 @@ def _check_done(material: _Material, results: Path) -> None:
 
 
 def _draw_curves(material: _Material) -> Figure:
-    curves, warmups = {}, []
+    curves, warmups, drops = {}, [], set()
     for model in material.figure.models:
         run = material.run(model)
         metrics = run.metrics()
@@ -124,7 +124,8 @@ def _draw_curves(material: _Material) -> Figure:
             metrics.train_iteration, metrics.train_loss, metrics.test_iteration[tested], metrics.test_error[tested]
         )
         warmups.append(run.warmup_iter)
-    return training_curves(curves, material.title, max(warmups))
+        drops |= {iteration for iteration, _ in metrics.rate_drops}
+    return training_curves(curves, material.title, max(warmups), sorted(drops))
 
 
 def _draw_shapes(material: _Material, columns: int, frame: int | None = None) -> Figure:

@@ -23,15 +23,16 @@ from caffe_acu.reproduce.run_status import DONE, run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
-_COLUMNS = ("iteration", "train_loss", "test_loss", "test_error_percent")
+_COLUMNS = ("iteration", "lr", "train_loss", "test_loss", "test_error_percent")
 _COUNTS = {"seed": 0, "scale": 1, "max_iter": 1, "warmup_iter": 0}  # whole numbers of run.json, and their least values
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The curves of a run, by ascending iteration. What a test does not give is NaN."""
+    """The curves of a run, by ascending iteration. What is not known of an iteration is NaN."""
 
     train_iteration: np.ndarray  # int64 (T,)
+    rate: np.ndarray  # (T,) the learning rate of that iteration
     train_loss: np.ndarray  # (T,)
     test_iteration: np.ndarray  # int64 (U,)
     test_loss: np.ndarray  # (U,)
@@ -42,8 +43,19 @@ class Metrics:
         """The last one that anything is known of."""
         return int(max((*self.train_iteration[-1:], *self.test_iteration[-1:]), default=0))
 
+    @property
+    def rate_drops(self) -> list[tuple[int, float]]:
+        """Where the rate falls in steps: iterations, as far as the log tells them, and the new rates. A rate that
+        falls all the time has none."""
+        known = np.isfinite(self.rate)
+        iterations, rates = self.train_iteration[known], self.rate[known]
+        falls = np.flatnonzero(np.diff(rates) < 0) + 1
+        if len(falls) > len(rates) / 2:
+            return []
+        return list(zip(iterations[falls].tolist(), rates[falls].tolist(), strict=True))
 
-NO_METRICS = Metrics(*(np.zeros(0, dtype) for dtype in (np.int64, float, np.int64, float, float)))
+
+NO_METRICS = Metrics(*(np.zeros(0, dtype) for dtype in (np.int64, float, float, np.int64, float, float)))
 
 
 def remark_of(scale: int, differs: str = "") -> str:
@@ -203,7 +215,7 @@ def _readable(path: Path) -> bool:
 
 
 def _of_log(log: TrainingLog) -> Metrics:
-    return Metrics(log.iterations, log.loss, log.test_iterations, log.test_loss, log.test_error)
+    return Metrics(log.iterations, log.rate, log.loss, log.test_iterations, log.test_loss, log.test_error)
 
 
 def _read_table(path: Path) -> Metrics:
@@ -226,6 +238,7 @@ def _read_table(path: Path) -> Metrics:
     trained, tested = known["train_loss"], known["test_loss"] | known["test_error_percent"]
     return Metrics(
         iterations[trained].astype(np.int64),
+        values["lr"][trained],
         values["train_loss"][trained],
         iterations[tested].astype(np.int64),
         values["test_loss"][tested],

@@ -72,6 +72,7 @@ def _curves(run: RunRecord) -> dict[str, Any]:
     tested = np.isfinite(metrics.test_error)
     return {
         "warmup_iter": run.warmup_iter,
+        "rate_drops": metrics.rate_drops,
         "train": _curve("loss", metrics.train_iteration, metrics.train_loss),
         "test": _curve("error", metrics.test_iteration[tested], metrics.test_error[tested]),
     }

@@ -73,11 +73,12 @@ class EventFolder:
 
 def _curves(metrics: Metrics) -> Iterator[Value]:
     for tag, iterations, values in (
+        ("lr", metrics.train_iteration, metrics.rate),
         ("loss/train", metrics.train_iteration, metrics.train_loss),
         ("loss/test", metrics.test_iteration, metrics.test_loss),
         ("error/test_percent", metrics.test_iteration, metrics.test_error),
     ):
-        # A test without accuracy has none; a loss that became NaN is told.
+        # A test without accuracy has none, the last iteration no rate; a loss that became NaN is told.
         known = np.full(len(values), True) if tag == "loss/train" else ~np.isnan(values)
         yield from _series(tag, iterations[known], values[known])
 

@@ -40,6 +40,9 @@ class Watched:
     def line(self) -> str:
         of = f" of {self.max_iter:,}" if self.max_iter else ""
         parts = [f"{self.mark}  {self.name}: iteration {self.metrics.iteration:,}{of}"]
+        rates = self.metrics.rate[np.isfinite(self.metrics.rate)]
+        if len(rates):
+            parts.append(f"lr {rates[-1]:g}")
         if len(self.metrics.train_loss):
             parts.append(f"loss {self.metrics.train_loss[-1]:.3f}")
         if len(self.metrics.test_error):

@@ -30,6 +30,7 @@ def compact_curves(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "kind": curve["kind"],
             "seed": curve["seed"],
             "warmup": curve["warmup_iter"] or 0,
+            "drops": [[iteration, float(f"{rate:.6g}")] for iteration, rate in curve.get("rate_drops", ())],
             "averaged": span,
             "train": _averaged(*_arrays(curve["train"], "loss"), span),
             "test": _listed(*_arrays(curve["test"], "error")),

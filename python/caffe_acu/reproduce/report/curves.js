@@ -32,7 +32,7 @@ class Chart {
     this.svg = drawn("svg", { ...size, role: "img", "aria-label": label, tabindex: 0 });
     const upright = { y1: MARGIN.top, y2: this.height - MARGIN.bottom };
     this.cross = drawn("line", { class: "cross", visibility: "hidden", ...upright });
-    this.svg.append(this.axes(), this.warmups(upright), this.window(), this.cross);
+    this.svg.append(this.axes(), this.marks(upright), this.window(), this.cross);
     this.listen();
     this.plot.replaceChildren(this.svg, this.tip);
   }
@@ -94,19 +94,26 @@ class Chart {
     return group;
   }
 
-  warmups(upright) {
+  // The ends of warm-ups, and below them where the learning rate drops; lines that coincide are one.
+  marks(upright) {
     const group = drawn("g");
-    const ends = new Set(this.lines.flatMap((line) => line.row.warmups));
-    [...ends].filter((end) => end >= this.x.from && end <= this.x.to).forEach((end, number) => {
-      const x = this.x.at(end);
-      const place = x > this.width * 0.6 ? { x: x - 5, "text-anchor": "end" } : { x: x + 5, "text-anchor": "start" };
-      const y = MARGIN.top + 11 + 14 * number;
-      group.append(
-        drawn("line", { class: "warmup-line", x1: x, x2: x, ...upright }),
-        drawn("text", { ...place, y }, `warm-up ends at ${count(end)}`),
-      );
-    });
+    const rows = this.lines.map((line) => line.row);
+    const ends = [...new Set(rows.flatMap((row) => row.warmups))].filter((at) => this.inside(at));
+    const drops = new Map(rows.flatMap((row) => row.drops).filter(([at]) => this.inside(at)));
+    ends.forEach((end, number) => this.mark(group, "warmup-line", end, number, `warm-up ends at ${count(end)}`, upright));
+    for (const [at, rate] of drops) this.mark(group, "drop-line", at, ends.length, `rate ${rate}`, upright);
     return group;
+  }
+
+  inside(iteration) {
+    return iteration >= this.x.from && iteration <= this.x.to;
+  }
+
+  mark(group, kind, iteration, line, text, upright) {
+    const x = this.x.at(iteration);
+    const place = x > this.width * 0.6 ? { x: x - 5, "text-anchor": "end" } : { x: x + 5, "text-anchor": "start" };
+    const y = MARGIN.top + 11 + 14 * line;
+    group.append(drawn("line", { class: kind, x1: x, x2: x, ...upright }), drawn("text", { ...place, y }, text));
   }
 
   strokes({ row, points, raw }) {

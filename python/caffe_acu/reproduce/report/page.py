@@ -28,7 +28,8 @@ def html_report(data: Mapping[str, Any]) -> str:
 
     Keys of ``data``: title, remark, command, table, curves, shapes, settings, environments, comparisons. Iterations
     are the solver's, errors percent, positions pixels (T, sets, K) from the base point; None and NaN are "not known".
-    ``curves`` and ``shapes`` may be empty, which the page says. A shape may tell of how many sets its own were sampled
+    ``curves`` and ``shapes`` may be empty, which the page says. A curve may tell where its learning rate drops
+    ("rate_drops", pairs of iteration and new rate). A shape may tell of how many sets its own were sampled
     ("sets") and which these are ("set_numbers"). UserError for data of another form.
     """
     check(data)

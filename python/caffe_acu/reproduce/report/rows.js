@@ -18,6 +18,7 @@ function rowsOf(curves) {
     row.colour = `var(--colour-${number % COLOURS})`;
     row.dash = row.kind === "base" ? { "stroke-dasharray": BASE_DASH } : {};
     row.warmups = [...new Set(row.runs.map((run) => run.warmup))].filter((iteration) => iteration > 0);
+    row.drops = row.runs.flatMap((run) => run.drops);
     row.empty = row.runs.every((run) => run.train[0].length + run.test[0].length === 0);
   });
   return all;
