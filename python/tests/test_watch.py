@@ -16,6 +16,7 @@ import pytest
 from caffe_acu.cli.main import main
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce import tensorboard
+from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.watch import look, picture
 from run_folders import BEGUN, write_log, write_run
 
@@ -47,12 +48,14 @@ def test_a_picture_falls_as_the_loss_does(tmp_path):
 
 def test_lines_of_runs(tmp_path):
     running = write_run(tmp_path, MODEL, 1)
-    done = write_run(tmp_path, "grouped/resnet29", 2, 6.0, max_iter=1000)
-    text = picture(look([running, done]), 100, 40)
+    done = write_run(tmp_path, "grouped/resnet29", 2, 6.0, max_iter=1000, scale=64)
+    with locked(running / RUN_LOCK, ""):
+        text = picture(look([running, done]), 100, 40)
     assert text.splitlines()[-2:] == [
-        "a  resnet29_acu/seed1: iteration 900 of 64,000, loss 0.500, test error 40.00 %",
-        "b  resnet29/seed2: iteration 900 of 1,000, loss 0.500, test error 40.00 %, done",
+        "a  resnet29_acu/seed1: iteration 900 of 64,000, loss 0.500, test error 40.00 %, running",
+        "b  resnet29/seed2: iteration 900 of 1,000, loss 0.500, test error 40.00 %, done, scaled 1/64, not comparable",
     ]
+    assert "40.00 %, stopped" in picture(look([running]), 100, 40)
     # The letter of each run at the end of its curves; those of the same values hide one another.
     assert len(re.findall(r"\| .*[ab]", text)) == 2
 
@@ -78,7 +81,7 @@ def test_any_curve_can_be_drawn(tmp_path, losses):
 def test_the_last_known_rate_is_told(tmp_path):
     folder = write_run(tmp_path, MODEL, 1)
     write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [], [], [0.1, 0.001])
-    assert picture(look([folder]), 100, 40).endswith("iteration 20 of 64,000, lr 0.001, loss 0.500")
+    assert picture(look([folder]), 100, 40).endswith("iteration 20 of 64,000, lr 0.001, loss 0.500, stopped")
 
 
 def test_once_draws_a_log_that_grows(tmp_path, capsys):
@@ -86,11 +89,11 @@ def test_once_draws_a_log_that_grows(tmp_path, capsys):
     log = folder / "train.log"
     log.write_text(BEGUN + "\n")
     assert main(["watch", "--once", str(folder)]) == 0
-    assert "iteration 0 of 64,000\n" in capsys.readouterr().out
+    assert "iteration 0 of 64,000, stopped\n" in capsys.readouterr().out
     with log.open("a") as file:
         file.write("I1 1 solver.cpp:239] Iteration 100 (9 iter/s, 1.1s/10 iters), loss = 1.5\nI1 1 solver")
     assert main(["watch", "--once", str(folder)]) == 0
-    assert "iteration 100 of 64,000, loss 1.500\n" in capsys.readouterr().out
+    assert "iteration 100 of 64,000, loss 1.500, stopped\n" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_description(tmp_path, capsys):
@@ -193,6 +196,16 @@ def test_events_are_those_of_the_log(tmp_path):
     found = events_of(tmp_path / "events")
     assert [event[:2] for event in found] == [event[:2] for event in expected]
     np.testing.assert_allclose([event[2] for event in found], [event[2] for event in expected], rtol=1e-6)
+
+
+def test_events_of_scaled_runs_stand_apart_under_a_name_that_says_so(tmp_path):
+    pytest.importorskip("tensorboardX")
+    full, scaled = write_run(tmp_path, MODEL, 1), write_run(tmp_path, MODEL, 1, scale=64)
+    for folder, loss in ((full, 1.0), (scaled, 2.0)):
+        write_log(folder, [0], [loss], [], [])
+        assert update(folder, tmp_path / "events") == 1
+    ((_, _, loss),) = events_of(tmp_path / "events/scaled 1-64, not comparable")
+    assert loss == 2
 
 
 def test_no_value_is_written_twice(tmp_path):
