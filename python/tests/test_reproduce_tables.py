@@ -190,8 +190,10 @@ def assert_complete(folder: Path, last: int) -> None:
 def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, data):
     """Only the command that a user started is killed: its runs end by themselves. Two seeds."""
     scale, last = 4000, 16
-    make_quick(tmp_path, Choices(scale, data={"cifar10": data["gcn"]}), "grouped", "table5", 2)
-    line = command("grouped", "table5", "--seeds", "2", results=tmp_path, data=data["gcn"], scale=scale)
+    braces = tmp_path / "{gcn}"  # which Snakemake would replace
+    braces.symlink_to(data["gcn"])
+    make_quick(tmp_path, Choices(scale, data={"cifar10": braces}), "grouped", "table5", 2)
+    line = command("grouped", "table5", "--seeds", "2", results=tmp_path, data=braces, scale=scale)
     active = {
         (name, seed): run_folder(tmp_path, f"grouped/{name}", seed, scale)
         for name in ("resnet29_x1d_acu_share", "resnet29_x1d_acu")
@@ -211,6 +213,8 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     for folder in active.values():
         assert_positions_of_every_iteration(folder)
     results = assert_whole_table(begun.parents[2], "table5", f"{SMALL}, scaled 1/4000, not comparable", [1, 2])
+    typed = f"--seeds 2 --results {tmp_path.name} --scale 4000 --data 'cifar10={{gcn}}'"
+    assert results["command"] == f"caffe-acu reproduce grouped table5 {typed}"
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / f"scaled-{scale}").rglob("DONE")}
     again = call(line, cwd=tmp_path)

@@ -89,10 +89,11 @@ def read_runs(table: PaperTable, results: Path, scale: int = 1) -> TableRuns:
     return found
 
 
-def table_results(runs: TableRuns, seeds: int | None = None) -> dict[str, Any]:
+def table_results(runs: TableRuns, seeds: int | None = None, command: str | None = None) -> dict[str, Any]:
     """All that is known of the table, for JSON.
 
-    ``seeds``: how many runs make a row done, if not as many as the paper averaged. A row of differences ("improvement
+    ``seeds``: how many runs make a row done, if not as many as the paper averaged. ``command``: that made the runs and
+    the table, if not the one in progress. A row of differences ("improvement
     over Base, points") has a value for each of its own runs, measured from the mean over all runs of the other
     network, so its standard deviation is that of its own runs; comparisons have the standard error of both.
     """
@@ -108,7 +109,7 @@ def table_results(runs: TableRuns, seeds: int | None = None) -> dict[str, Any]:
         "scale": runs.scale,
         "remark": runs.remark(runs.runs),
         "notes": [*_mixtures(runs, environments), *runs.notes],
-        "command": command_line(),
+        "command": command or command_line(),
         "date": here["date"],
         "commit": here["commit"],
         "rows": rows,

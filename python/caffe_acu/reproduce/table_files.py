@@ -24,14 +24,14 @@ _CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def write_table(runs: TableRuns, folder: Path, seeds: int | None = None) -> dict[str, Path]:
+def write_table(runs: TableRuns, folder: Path, seeds: int | None = None, command: str | None = None) -> dict[str, Path]:
     """Writes ``<folder>/<paper>/<table>`` as .json, .csv, .md and .html; returns the files by these endings
     (no .html without the module that draws it).
 
-    ``folder`` is that of all results; those of a scale get one of their own below it. ``seeds``: see
+    ``folder`` is that of all results; those of a scale get one of their own below it. ``seeds`` and ``command``: see
     :func:`table_results`.
     """
-    results = table_results(runs, seeds)
+    results = table_results(runs, seeds, command)
     contents = {
         "json": json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "csv": as_csv(results),
