@@ -111,8 +111,10 @@ def test_statuses(tmp_path):
     write_runs(tmp_path, BASE, [6.0])
     stopped = write_run(tmp_path, BASE, 2)
     prepared = write_run(tmp_path, ACU, 1)
-    (prepared / "train.log").unlink()
+    for name in ("train.log", "env.json"):  # which it leaves when it begins
+        (prepared / name).unlink()
     assert statuses(tmp_path) == ["1 of 5 runs, stopped at iteration 900", "not run", "not run"]
+    assert results(tmp_path, "grouped", "table1")["notes"] == []
     assert statuses(tmp_path, seeds=1) == ["done", "not run", "not run"]
     with locked(stopped / RUN_LOCK, ""):
         assert statuses(tmp_path)[0] == "1 of 5 runs, running"

@@ -211,6 +211,8 @@ def _environments(runs: TableRuns) -> list[dict[str, Any]]:
     """Of all runs, each kind once: that of its first run."""
     kinds: dict[str, dict[str, Any]] = {}
     for run in runs.runs:
+        if run.status == "waiting":
+            continue
         try:
             environment = run.environment()
         except UserError as error:

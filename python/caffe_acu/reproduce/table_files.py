@@ -101,7 +101,7 @@ def as_markdown(results: Results) -> str:
         "",
         tables.markdown([tuple(head), *map(tuple, rows)]),
         "",
-        "## Compared",
+        "## Gains of ACU over base",
         "",
         *map(_compared, results["comparisons"]),
         "",
@@ -122,8 +122,9 @@ def as_markdown(results: Results) -> str:
 def _compared(comparison: Mapping[str, Any]) -> str:
     significant = {True: "; significant at 5 %", False: "; not significant at 5 %", None: ""}
     return (
-        f"- {comparison['base']} against {comparison['acu']}, {comparison['dataset']}, {comparison['metric']}: paper "
-        f"{comparison['paper_gain']:+.2f} points; ours {comparison['remark']}{significant[comparison['significant']]}"
+        f'- {comparison["dataset"]}, {comparison["metric"]}: "{comparison["acu"]}" against "{comparison["base"]}": '
+        f"paper {comparison['paper_gain']:+.2f} points; ours {comparison['remark']}"
+        f"{significant[comparison['significant']]}"
     )
 
 

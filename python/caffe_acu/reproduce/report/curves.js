@@ -1,6 +1,7 @@
 // Training loss and test error, drawn anew for every width, range and choice of rows.
 
 const MARGIN = { left: 52, right: 14, top: 20, bottom: 40 };
+const LETTER = 6.5; // pixels, with the gap before a word shared among its letters
 const FEW = 40; // points up to which each gets a dot
 
 class Chart {
@@ -94,14 +95,15 @@ class Chart {
     return group;
   }
 
-  // The ends of warm-ups, and below them where the learning rate drops; lines that coincide are one.
+  // The ends of warm-ups, and where the learning rate drops, each with its words on a line of their own.
   marks(upright) {
     const group = drawn("g");
     const rows = this.lines.map((line) => line.row);
     const ends = [...new Set(rows.flatMap((row) => row.warmups))].filter((at) => this.inside(at));
     const drops = new Map(rows.flatMap((row) => row.drops).filter(([at]) => this.inside(at)));
     ends.forEach((end, number) => this.mark(group, "warmup-line", end, number, `warm-up ends at ${count(end)}`, upright));
-    for (const [at, rate] of drops) this.mark(group, "drop-line", at, ends.length, `rate ${rate}`, upright);
+    [...drops].forEach(([at, rate], number) =>
+      this.mark(group, "drop-line", at, ends.length + number, `rate ${rate}`, upright));
     return group;
   }
 
@@ -111,7 +113,8 @@ class Chart {
 
   mark(group, kind, iteration, line, text, upright) {
     const x = this.x.at(iteration);
-    const place = x > this.width * 0.6 ? { x: x - 5, "text-anchor": "end" } : { x: x + 5, "text-anchor": "start" };
+    const fits = x + LETTER * text.length < this.width - MARGIN.right;
+    const place = fits ? { x: x + 5, "text-anchor": "start" } : { x: x - 5, "text-anchor": "end" };
     const y = MARGIN.top + 11 + 14 * line;
     group.append(drawn("line", { class: kind, x1: x, x2: x, ...upright }), drawn("text", { ...place, y }, text));
   }
