@@ -10,6 +10,7 @@ from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
 
 _MOST_MARKERS = 40  # with more tests, markers would hide the line
+_WIDTHS = (2.2, 1.2)  # of the lines of the first run, and of others, which may lie upon it
 _OVER_THE_END = 3  # the scale of errors ends at so many times the last ones, or the end could not be read
 
 
@@ -45,13 +46,20 @@ def training_curves(
     losses = figure.subplots()
     errors = losses.twinx()
     handles = []
-    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+    for i, ((name, run), colour) in enumerate(zip(runs.items(), COLOURS, strict=False)):
+        width = _WIDTHS[min(i, 1)]
         # The raw loss of single batches, and its mean over up to nine records as the line to follow.
         losses.plot(run.iterations, run.loss, color=colour, alpha=0.25, linewidth=0.8)
-        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, label=f"{name}: loss")
+        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, linewidth=width, label=f"{name}: loss")
         style = "--o" if len(run.test_iterations) <= _MOST_MARKERS else "--"
         handles += errors.plot(
-            run.test_iterations, run.test_error, style, color=colour, markersize=3, label=f"{name}: test error"
+            run.test_iterations,
+            run.test_error,
+            style,
+            color=colour,
+            linewidth=width,
+            markersize=2 * width,
+            label=f"{name}: test error",
         )
     if warmup_iter:
         losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)

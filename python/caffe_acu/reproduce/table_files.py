@@ -101,7 +101,7 @@ def as_markdown(results: Results) -> str:
         "",
         tables.markdown([tuple(head), *map(tuple, rows)]),
         "",
-        "## Gains of ACU over base",
+        "## Gains of one row over another",
         "",
         *map(_compared, results["comparisons"]),
         "",

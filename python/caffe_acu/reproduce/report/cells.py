@@ -9,7 +9,7 @@ NOT_KNOWN = "–"
 NOT_RUN = "not run"
 _NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ?[%MGk]| ?[±(].*)?")
 _LONG = 40  # characters, above which a cell is set in several lines
-_GAINS = ("ACU", "against", "data", "metric", "paper's gain", "our gain", "standard error", "significant", "remark")
+_GAINS = ("row", "against", "data", "metric", "paper's gain", "our gain", "standard error", "significant", "remark")
 
 Cell = tuple[str, str]  # text, CSS classes
 
@@ -25,7 +25,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, li
 
 
 def gains(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list]:
-    """The comparisons of ACUs with their bases, as a table."""
+    """The comparisons of rows, mostly of an ACU with its base, as a table."""
     return table(_GAINS, [_gain(comparison) for comparison in comparisons])
 
 
