@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ import pytest
 from caffe_acu.cli.main import main
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce import report_data as page
+from caffe_acu.reproduce import table_files
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.results import read_runs
 from caffe_acu.reproduce.table_files import write_table
@@ -24,18 +22,14 @@ BASE, ACU = "grouped/resnet29", "grouped/resnet29_acu"
 
 @pytest.fixture
 def shown(monkeypatch) -> list:
-    """What a module for pages, in place of the real one, was given."""
+    """What the page was made of."""
     given = []
 
     def html_report(data):
         given.append(json.loads(json.dumps(data, allow_nan=False)))
         return f"<p>{data['remark']}</p>"
 
-    package, module = ModuleType("caffe_acu.reproduce.report"), ModuleType("caffe_acu.reproduce.report.page")
-    package.__spec__ = ModuleSpec(package.__name__, None)
-    module.html_report = html_report
-    for one in (package, module):
-        monkeypatch.setitem(sys.modules, one.__name__, one)
+    monkeypatch.setattr(table_files, "html_report", html_report)
     return given
 
 

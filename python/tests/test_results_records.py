@@ -2,13 +2,11 @@
 
 import json
 import os
-import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from caffe_acu import position_log
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.positions import LayerSeries
@@ -191,7 +189,7 @@ def test_a_snapshot_of_convolutions_has_no_positions(tmp_path):
 def test_positions_of_the_log(tmp_path, monkeypatch):
     folder = write_run(tmp_path, MODEL, 1)
     _snapshot(folder, 0, 0.0)
-    loader = _loader(monkeypatch)
+    _readers(monkeypatch)
     (folder / "positions.log").write_bytes(b"")
     assert [layer.layer for layer in read_run(folder).positions()] == ["of positions.log"]
     np.savez(folder / "positions.npz", x=np.zeros(3))
@@ -200,24 +198,18 @@ def test_positions_of_the_log(tmp_path, monkeypatch):
     def damaged(path):
         raise ValueError("not a zip")
 
-    monkeypatch.setattr(loader, "load_npz", damaged)
+    monkeypatch.setattr(position_log, "load_npz", damaged)
     with pytest.raises(UserError, match=r"positions.npz: damaged \(not a zip\)"):
         read_run(folder).positions()
 
 
-def _loader(monkeypatch) -> ModuleType:
-    import caffe_acu
-
+def _readers(monkeypatch) -> None:
     def read(path):
         zeros = np.zeros((1, 1, 1))
         return [LayerSeries(f"of {path.name}", "ACU", np.array([0]), zeros, zeros, np.array([-1]), (1, 1), 0)]
 
-    module = ModuleType("caffe_acu.position_log")
-    module.__spec__ = ModuleSpec(module.__name__, None)
-    module.load_npz = module.read_position_log = read
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(caffe_acu, "position_log", module, raising=False)
-    return module
+    for name in ("load_npz", "read_position_log"):
+        monkeypatch.setattr(position_log, name, read)
 
 
 def _snapshot(folder, iteration, x):

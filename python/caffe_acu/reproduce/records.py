@@ -4,7 +4,6 @@ A run's folder may be half written, or somebody else's: each mistake is a UserEr
 """
 
 import csv
-import importlib.util
 import json
 import math
 import re
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe_acu import position_log
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_net
@@ -248,12 +248,9 @@ def _read_table(path: Path) -> Metrics:
 
 def read_positions_over_time(folder: Path) -> list[LayerSeries]:
     """Of every active layer: from positions.npz, positions.log or the snapshots; none for networks without them."""
-    if importlib.util.find_spec("caffe_acu.position_log"):
-        from caffe_acu import position_log
-
-        for name, read in (("positions.npz", position_log.load_npz), ("positions.log", position_log.read_position_log)):
-            if (folder / name).is_file():
-                return _loaded(folder / name, read)
+    for name, read in (("positions.npz", position_log.load_npz), ("positions.log", position_log.read_position_log)):
+        if (folder / name).is_file():
+            return _loaded(folder / name, read)
     snapshots = list((folder / "snapshots").glob("*_iter_*.caffemodel"))
     active = snapshots and any(layer.type in ACTIVE_TYPES for layer in read_net(snapshots[0]).layer)
     return read_series(snapshots) if active else []

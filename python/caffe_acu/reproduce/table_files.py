@@ -1,7 +1,6 @@
 """The results of a table as files: JSON, CSV with a line per row, Markdown, and a page in HTML."""
 
 import csv
-import importlib.util
 import io
 import json
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import hardware
 from caffe_acu.net_param import write_atomically
 from caffe_acu.papers.our_results import our_cell
+from caffe_acu.reproduce.report.page import html_report
 from caffe_acu.reproduce.report_data import report_data
 from caffe_acu.reproduce.results import TableRuns, results_folder, table_results
 
@@ -25,8 +25,7 @@ _CSV_COLUMNS = (
 
 
 def write_table(runs: TableRuns, folder: Path, seeds: int | None = None, command: str | None = None) -> dict[str, Path]:
-    """Writes ``<folder>/<paper>/<table>`` as .json, .csv, .md and .html; returns the files by these endings
-    (no .html without the module that draws it).
+    """Writes ``<folder>/<paper>/<table>`` as .json, .csv, .md and .html; returns the files by these endings.
 
     ``folder`` is that of all results; those of a scale get one of their own below it. ``seeds`` and ``command``: see
     :func:`table_results`.
@@ -36,11 +35,8 @@ def write_table(runs: TableRuns, folder: Path, seeds: int | None = None, command
         "json": json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "csv": as_csv(results),
         "md": as_markdown(results),
+        "html": html_report(report_data(runs, results, *cells(results))),
     }
-    if importlib.util.find_spec("caffe_acu.reproduce.report"):
-        from caffe_acu.reproduce.report.page import html_report
-
-        contents["html"] = html_report(report_data(runs, results, *cells(results)))
     place = results_folder(folder, runs.scale) / runs.table.paper
     try:
         place.mkdir(parents=True, exist_ok=True)
