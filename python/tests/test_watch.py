@@ -12,11 +12,15 @@ import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from caffe_acu.cli.main import main
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce import tensorboard
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
+from caffe_acu.reproduce.plan import Training
+from caffe_acu.reproduce.progress import line, run_state, table_of
+from caffe_acu.reproduce.tables import model_of
 from caffe_acu.reproduce.watch import look, picture
 from run_folders import BEGUN, write_log, write_run
 
@@ -76,6 +80,19 @@ def test_any_curve_can_be_drawn(tmp_path, losses):
     folder = write_run(tmp_path, MODEL, 1)
     write_log(folder, range(len(losses)), losses, [], [])
     assert "seed1: iteration" in picture(look([folder]), 80, 24)
+
+
+def test_runs_of_a_table_in_progress_say_what_is_not_comparable(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1, scale=64, max_iter=1000, differs="few images")
+    with locked(folder / RUN_LOCK, ""):
+        state = run_state(tmp_path / "scaled-64", Training(model_of(MODEL), 1))
+    remark = "few images, scaled 1/64, not comparable"
+    assert (state.status, state.error) == ("running", 40)
+    assert line(state).endswith(remark)
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(table_of([state]))
+    assert remark in shown.get() and "900 of 1,000" in shown.get()
 
 
 def test_the_last_known_rate_is_told(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 from caffe_acu.errors import UserError
 from caffe_acu.reproduce.plan import Training
 from caffe_acu.reproduce.prepare_run import read_settings
+from caffe_acu.reproduce.records import remark_of
 from caffe_acu.reproduce.run_status import run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
@@ -21,7 +22,7 @@ _MINUTE, _HOUR = 60, 3600
 
 @dataclass(frozen=True)
 class RunState:
-    """A run at a moment; None where nothing is known."""
+    """A run at a moment; None where nothing is known. ``remark``: why its numbers are not comparable."""
 
     name: str
     status: str  # of run_status
@@ -30,6 +31,7 @@ class RunState:
     loss: float | None = None  # of training
     error: float | None = None  # of the last test, top-1 in percent
     iterations_per_second: float | None = None
+    remark: str = ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -71,12 +73,13 @@ def duration(seconds: float) -> str:
 def run_state(results: Path, training: Training) -> RunState:
     """The state of a run whose folder is prepared."""
     folder = results / training.folder
-    name, max_iter = f"{training.model.name} {training.folder.name}", read_settings(folder).max_iter
+    name, settings = f"{training.model.name} {training.folder.name}", read_settings(folder)
+    max_iter, remark = settings.max_iter, remark_of(settings.scale, settings.differs)
     status = run_status(folder)  # before the log, so that those of a finished run are complete
     try:
         log = read_training_log(folder / "train.log")
     except UserError:  # nothing yet
-        return RunState(name, status, 0, max_iter)
+        return RunState(name, status, 0, max_iter, remark=remark)
     return RunState(
         name,
         status,
@@ -85,6 +88,7 @@ def run_state(results: Path, training: Training) -> RunState:
         _last(log.loss),
         _tested(folder) if status == "done" else _last(log.test_error),
         _speed(log),
+        remark,
     )
 
 
@@ -118,16 +122,16 @@ def _watch_in_terminal(states: Callable[[], list[RunState]], poll: Callable[[], 
     with Live(refresh_per_second=1, vertical_overflow="ellipsis") as live:
         while True:
             code = poll()
-            live.update(_table(states()))
+            live.update(table_of(states()))
             if code is not None:
                 return code
             time.sleep(_REFRESH_SECONDS)
 
 
-def _table(states: Sequence[RunState]):
+def table_of(states: Sequence[RunState]):
     from rich.table import Table
 
-    table = Table(box=None)
+    table = Table(box=None, title="; ".join(dict.fromkeys(state.remark for state in states)))
     for i, column in enumerate(COLUMNS):
         table.add_column(column, justify="left" if i < 2 else "right", no_wrap=True)
     # Those at work first: a terminal may have fewer lines than a table has runs.
@@ -156,4 +160,4 @@ def line(state: RunState) -> str:
     """A run in a line of text."""
     named = zip(("loss", "error (%)", "it/s", "left"), state.cells[3:], strict=True)
     known = [f"{name} {value}" for name, value in named if value]
-    return ", ".join([f"{state.name}: {state.status}, iteration {state.cells[2]}", *known])
+    return ", ".join(filter(None, (f"{state.name}: {state.status}, iteration {state.cells[2]}", *known, state.remark)))
