@@ -20,6 +20,7 @@ def nothing_run(**changes: Any) -> dict[str, Any]:
     data = {
         "title": "Grouped ACU, Table 1",
         "remark": "",
+        "notes": [],
         "command": "caffe-acu reproduce grouped table1",
         "table": {
             "columns": ["row", "paper (%)", "ours (%)", "difference", "params", "MAdds", "status"],
@@ -117,6 +118,8 @@ def full() -> dict[str, Any]:
             {
                 "base": "ResNet/Base",
                 "acu": "ResNet/ACU",
+                "dataset": "CIFAR-10",
+                "metric": "test error %",
                 "paper_gain": 0.62,
                 "our_gain": 1.05,
                 "standard_error": 0.27,
@@ -126,6 +129,8 @@ def full() -> dict[str, Any]:
             {
                 "base": "x1d/Base",
                 "acu": "x1d/ACU",
+                "dataset": "CIFAR-10",
+                "metric": "test error %",
                 "paper_gain": 0.51,
                 "our_gain": None,
                 "standard_error": None,

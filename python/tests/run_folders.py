@@ -1,6 +1,7 @@
 """Folders of runs, written from numbers: what a training and its test would leave."""
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def write_run(
     environment: dict[str, Any] | None = None,
     **description: Any,
 ) -> Path:
-    """A run that is done, with that top-1 error in percent; without one, a run in progress. Returns its folder.
+    """A run that is done, with that top-1 error in percent; without one, a run that has stopped. Returns its folder.
 
     ``results``: the folder of all results; those of a scale stand below it.
     """
@@ -59,11 +60,12 @@ def write_run(
     return folder
 
 
-def write_log(folder: Path, iterations, losses, tests, errors) -> None:
-    """train.log of losses and of test errors in percent, a test before the loss of its iteration."""
+def write_log(folder: Path, iterations, losses, tests, errors, rates=()) -> None:
+    """train.log of losses and of test errors in percent, a test before the loss of its iteration; ``rates`` of the
+    first iterations, after their losses."""
     lines = [BEGUN]
     tested = dict(zip(tests, errors, strict=True))
-    for iteration, loss in zip(iterations, losses, strict=True):
+    for iteration, loss, rate in zip_longest(iterations, losses, rates):
         if iteration in tested:
             lines += [
                 f"I20261121 10:00:00.000000     1 solver.cpp:347] Iteration {iteration}, Testing net (#0)",
@@ -74,6 +76,8 @@ def write_log(folder: Path, iterations, losses, tests, errors) -> None:
             f"I20261121 10:00:00.000000     1 solver.cpp:239] Iteration {iteration} (9 iter/s, 1.1s/10 iters), "
             f"loss = {loss:.6g}"
         )
+        if rate is not None:
+            lines.append(f"I20261121 10:00:00.000000     1 sgd_solver.cpp:114] Iteration {iteration}, lr = {rate:g}")
     (folder / "train.log").write_text("\n".join(lines) + "\n")
 
 

@@ -64,6 +64,21 @@ def test_training_curves_solid_and_dashed_with_the_warm_up():
     assert errors.get_ylim() == (0, 36)  # the end is what is compared
 
 
+def test_a_curve_is_seen_under_another_that_coincides():
+    losses, errors = training_curves({"base": run(100, 12.0), "ACU": run(100, 12.0)}).axes
+    for base, acu in ((losses.lines[1], losses.lines[3]), errors.lines):
+        assert base.get_linewidth() > 1.5 * acu.get_linewidth()
+
+
+def test_drops_of_the_rate_are_marked_and_explained_once():
+    figure = training_curves({"base": run(100, 12.0)}, rate_drops=[50, 75])
+    losses, _ = figure.axes
+    assert [list(line.get_xdata()) for line in losses.lines[-2:]] == [[50, 50], [75, 75]]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()].count("drops of the learning rate") == 1
+    assert losses.get_xlim() == (0, 99)
+
+
 def test_training_curves_without_warm_up_and_with_great_errors():
     losses, errors = training_curves({"base": run(100, 70.0)}).axes
     assert len(losses.lines) == 2
@@ -174,7 +189,9 @@ def test_filters_are_drawn_over_the_same_pixels():
     random = np.random.default_rng(4)
     small = DenseKernel(random.normal(size=(4, 1, 3, 3)), (-1, -1), 4)
     large = DenseKernel(random.normal(size=(4, 1, 4, 6)), (-2, -3), 4)
-    axes = filters({"conv": small, "ACU": large}).axes
+    figure = filters({"conv": small, "ACU": large})
+    axes = figure.axes
+    assert "orange positive, purple negative" in figure.get_suptitle()
     for axis, kernel in zip(axes, (small, large), strict=True):
         picture = axis.images[0].get_array()
         np.testing.assert_allclose(np.ma.filled(picture, np.nan), mosaic(kernel, (-2, -3), (4, 6)))

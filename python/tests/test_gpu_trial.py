@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -184,7 +185,7 @@ def test_a_kit_that_is_too_large_is_refused(package, tmp_path):
     images.write_bytes(os.urandom(1_200_000))
     refused = make_kit(tmp_path / "kit", "--package", package, "--images", images, "--limit", "1")
     assert refused.returncode == 2
-    assert "the kit would be 2 MiB, more than 1: carry fewer --wheels" in refused.stderr
+    assert re.search(r"the kit would be [2-9] MiB, more than 1: carry fewer --wheels", refused.stderr)
     assert "images.tar" in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["caffe-acu", "images.tar"]
 

@@ -27,7 +27,7 @@ def positions(differences) -> np.ndarray:
     return np.array(moments) / STEPS_PER_PIXEL
 
 
-def test_positions_survive_to_a_ten_thousandth_of_a_pixel():
+def test_positions_survive_to_a_thousandth_of_a_pixel():
     layer = shape("ACU", "conv", sets=3, moments=40)
     layer["x"][7][1][2] = math.nan
     layer["y"][0][0][0] = None
@@ -45,7 +45,7 @@ def test_long_movements_are_thinned_from_the_first_to_the_last():
     assert len(packed["iterations"]) == 201 and packed["records"] == 1000
     assert [packed["iterations"][0], packed["iterations"][-1]] == [0, 6400]
     kept = [layer["iterations"].index(iteration) for iteration in packed["iterations"]]
-    np.testing.assert_allclose(positions(packed["x"]), np.array(layer["x"])[kept], atol=1e-4)
+    np.testing.assert_allclose(positions(packed["x"]), np.array(layer["x"])[kept], atol=5.1e-4)
 
 
 def test_many_sets_leave_room_for_fewer_moments():
@@ -103,10 +103,23 @@ def test_columns_of_numbers_are_set_to_the_right():
 
 def test_gains_have_signs_and_say_what_has_not_run():
     known, unknown = gains(full()["comparisons"])["rows"]
-    assert [text for text, _ in known[2:6]] == ["+0.62", "+1.05", "0.27", "yes"]
-    assert [text for text, _ in unknown[2:6]] == ["+0.51", "not run", "–", "–"]
+    assert [text for text, _ in known[2:4]] == ["CIFAR-10", "test error %"]  # a table may have several of each
+    assert [text for text, _ in known[4:8]] == ["+0.62", "+1.05", "0.27", "yes"]
+    assert [text for text, _ in unknown[4:8]] == ["+0.51", "not run", "–", "–"]
     (loss,) = gains([full()["comparisons"][0] | {"our_gain": -0.3, "significant": False}])["rows"]
-    assert [text for text, _ in loss[3:6]] == ["−0.30", "0.27", "no"]
+    assert [text for text, _ in loss[5:8]] == ["−0.30", "0.27", "no"]
+
+
+def test_notes_stand_once_and_the_remark_alone_beside_numbers():
+    page = html_report(full() | {"notes": ["runs of 2 commits: a, <b>"]})
+    assert page.count("runs of 2 commits") == 1 and "<li>runs of 2 commits: a, &lt;b&gt;</li>" in page
+
+
+def test_long_cells_take_several_lines_and_a_gap_keeps_a_column_of_numbers():
+    made = table(["row", "difference"], [["a" * 41, "+1.20"], ["b", "-"]])
+    assert made["columns"] == [("row", ""), ("difference", "number")]
+    assert table(["row"], [["3x3 Conv"], ["16x4d, ACU"]])["columns"] == [("row", "")]
+    assert made["rows"] == [[("a" * 41, "long"), ("+1.20", "number")], [("b", ""), ("-", "number missing")]]
 
 
 def test_the_data_in_the_page_are_json():

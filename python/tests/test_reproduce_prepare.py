@@ -8,10 +8,20 @@ import pytest
 from google.protobuf import text_format
 
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.data.cifar_formats import CIFAR10, CIFAR100
 from caffe_acu.data.generated import prepare_generated
 from caffe_acu.data.options import Constellations, GeneratedOptions
+from caffe_acu.data.pictures import imagenet, places
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_prototxt
+from caffe_acu.nets.datasets import (
+    ALEXNET_PLACES,
+    CVPR_CIFAR10,
+    CVPR_CIFAR100,
+    GROUPED_CIFAR10,
+    IMAGENET,
+    RESNET26_PLACES,
+)
 from caffe_acu.reproduce.plan import Training, plan
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
 from reproduce_runs import prepare_cifar10
@@ -63,6 +73,7 @@ def test_the_settings_tell_what_a_run_is(tmp_path, data):
     assert json.loads((folder / "run.json").read_text()) == {
         "model": "cvpr2017/plain_acu", "seed": 2, "scale": 64, "max_iter": 1000, "warmup_iter": 156,
         "data": str(data), "limit": 100, "start": None,
+        "differs": "500 of 50,000 images to train, 100 of 10,000 images to test",
     }  # fmt: skip
     assert solver_of(folder).position_log == "positions.log" and solver_of(folder).position_interval == 1
     full = solver_of(prepared(tmp_path / "full", training("plain_acu"), data))
@@ -71,6 +82,36 @@ def test_the_settings_tell_what_a_run_is(tmp_path, data):
     start = json.loads((rounded / "run.json").read_text())["start"]
     assert start["conversion"] == "round-positions"
     assert (rounded / start["run"]).resolve() == folder
+
+
+@pytest.mark.parametrize(
+    ("change", "limit", "differs"),
+    [
+        ({}, None, ""),
+        ({}, 10_000, ""),
+        ({}, 500, "500 of 10,000 images to test"),
+        ({"train": 49_999}, None, "49,999 of 50,000 images to train"),
+        ({"test": 100}, 500, "100 of 10,000 images to test"),
+        ({"source": "a.tar (images in a folder per class in x)"}, None, "data from image files"),
+    ],
+)
+def test_what_is_not_as_in_the_paper_is_told(tmp_path, data, change, limit, differs):
+    whole = shutil.copytree(data, tmp_path / "data")
+    manifest = json.loads((whole / "manifest.json").read_text())
+    for split, images in (("train", 50_000), ("test", 10_000)):
+        manifest["splits"][split]["images"] = change.get(split, images)
+    manifest["source"] = change.get("source", manifest["source"])
+    (whole / "manifest.json").write_text(json.dumps(manifest))
+    folder = prepared(tmp_path, training("plain"), whole, limit=limit)
+    assert json.loads((folder / "run.json").read_text())["differs"] == differs
+
+
+def test_whole_data_sets_have_the_official_numbers_of_images():
+    official = {IMAGENET: imagenet.OFFICIAL, ALEXNET_PLACES: places.OFFICIAL, RESNET26_PLACES: places.OFFICIAL}
+    for data_set, found in official.items():
+        assert data_set.images == (found.train, found.test)
+    for data_set, found in ((CVPR_CIFAR10, CIFAR10), (CVPR_CIFAR100, CIFAR100), (GROUPED_CIFAR10, CIFAR10)):
+        assert data_set.images == (sum(found.train.values()), sum(found.test.values()))
 
 
 def test_a_prepared_run_is_kept_and_not_mixed_with_another(tmp_path, data):

@@ -9,7 +9,7 @@ from rich.console import Console
 from caffe_acu.reproduce.conduct import Order, reproduce
 from caffe_acu.reproduce.plan import plan
 from caffe_acu.reproduce.prepare_run import Choices
-from caffe_acu.reproduce.progress import RunState, table
+from caffe_acu.reproduce.progress import RunState, table_of
 from caffe_acu.reproduce.workflow import Machines
 from reproduce_runs import prepare_cifar10
 
@@ -22,7 +22,7 @@ STATES = [
 
 def shown(width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO())
-    console.print(table(STATES, width))
+    console.print(table_of(STATES, width))
     lines = console.file.getvalue().splitlines()
     assert len(lines) == 3 and max(map(len, lines)) <= width
     return lines

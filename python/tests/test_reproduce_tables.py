@@ -33,6 +33,7 @@ from reproduce_runs import (
 )
 
 pytest.importorskip("snakemake")
+SMALL = "500 of 50,000 images to train, 100 of 10,000 images to test"  # of CIFAR, that the runs here have
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert "not run, for want of data: data/cifar100/lmdb" in half.stdout
     assert half.stdout.endswith("2 of 4 runs done\n")
     status = [row["status"] for row in json.loads((begun.parents[2] / "table2.json").read_text())["rows"]]
-    assert status == ["done", "done", "running", "running"]
+    assert status == ["done", "done", "not run", "not run"]
     assert_gone_on(begun)
     line += ["--data", f"cifar100={data['cifar100']}"]
     process = start_and_wait(line, tmp_path, [other], last // 4)
@@ -152,7 +153,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert_gone_on(other)
     for folder in folders:
         assert_complete(folder, last)
-    results = assert_whole_table(begun.parents[2], "table2", "scaled 1/1600, not comparable", [1])
+    results = assert_whole_table(begun.parents[2], "table2", f"{SMALL}, scaled 1/1600, not comparable", [1])
     runs = {"plain, ACU, CIFAR-10, seed 1": begun, "plain, ACU, CIFAR-100, seed 1": other}
     assert_page(begun.parents[2] / "table2.html", results, runs, networks=4)
 
@@ -174,8 +175,10 @@ def assert_complete(folder: Path, last: int) -> None:
 def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, data):
     """Only the command that a user started is killed: its runs end by themselves. Two seeds."""
     scale, last = 4000, 16
-    make_quick(tmp_path, Choices(scale, data={"cifar10": data["gcn"]}), "grouped", "table5", 2)
-    line = command("grouped", "table5", "--seeds", "2", results=tmp_path, data=data["gcn"], scale=scale)
+    braces = tmp_path / "{gcn}"  # which Snakemake would replace
+    braces.symlink_to(data["gcn"])
+    make_quick(tmp_path, Choices(scale, data={"cifar10": braces}), "grouped", "table5", 2)
+    line = command("grouped", "table5", "--seeds", "2", results=tmp_path, data=braces, scale=scale)
     active = {
         (name, seed): run_folder(tmp_path, f"grouped/{name}", seed, scale)
         for name in ("resnet29_x1d_acu_share", "resnet29_x1d_acu")
@@ -194,11 +197,14 @@ def test_table_5_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
     assert_gone_on(begun)
     for folder in active.values():
         assert_positions_of_every_iteration(folder)
-    results = assert_whole_table(begun.parents[2], "table5", "scaled 1/4000, not comparable", [1, 2])
+    results = assert_whole_table(begun.parents[2], "table5", f"{SMALL}, scaled 1/4000, not comparable", [1, 2])
+    typed = f"--seeds 2 --results {tmp_path.name} --scale 4000 --data 'cifar10={{gcn}}'"
+    assert results["command"] == f"caffe-acu reproduce grouped table5 {typed}"
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / f"scaled-{scale}").rglob("DONE")}
     again = call(line, cwd=tmp_path)
     assert again.returncode == 0 and "scaled 1/4000, not comparable: 0 of 6 runs to do" in again.stdout
+    assert f"not comparable with the paper: {SMALL}\n" in again.stdout
     assert made == {path: path.stat().st_mtime_ns for path in made} and len(made) == 6
     held = sum(path.stat().st_size for path in multi.rglob("*"))
     assert held == pytest.approx(kept_bytes(model_of("grouped/resnet29_x1d_acu"), last, 1), rel=0.15)

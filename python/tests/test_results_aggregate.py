@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.results import read_runs, table_results
 from caffe_acu.reproduce.statistics import Sample, gain
 from caffe_acu.reproduce.tables import find_table
@@ -73,6 +74,8 @@ def test_significance_on_both_sides_of_the_limit():
         ((6.0,), (5.5, 5.5), "+0.50 points; one run of the first: no standard error"),
         ((6.0, 6.1), (5.55,), "+0.50 points; one run of the second: no standard error"),
         ((6.0, 6.0), (5.5, 5.5), "+0.50 points; the runs of each do not differ: nothing to compare it with"),
+        # Whose mean is rounded, so that NumPy finds a deviation of 1e-15.
+        ((6.1,) * 3, (5.6,) * 3, "+0.50 points; the runs of each do not differ: nothing to compare it with"),
     ],
 )
 def test_remarks_of_gains(base, acu, remark):
@@ -100,21 +103,42 @@ def test_a_table_of_errors(tmp_path):
     assert [other[key] for key in ("our_gain", "standard_error", "significant", "remark")] == [None] * 3 + ["not run"]
 
 
+def statuses(folder, seeds=None):
+    return [row["status"] for row in results(folder, "grouped", "table1", seeds=seeds)["rows"]]
+
+
 def test_statuses(tmp_path):
     write_runs(tmp_path, BASE, [6.0])
-    write_run(tmp_path, BASE, 2)
-    write_run(tmp_path, ACU, 1)
-    statuses = [row["status"] for row in results(tmp_path, "grouped", "table1")["rows"]]
-    assert statuses == ["1 of 5 runs", "running", "not run"]
-    statuses = [row["status"] for row in results(tmp_path, "grouped", "table1", seeds=1)["rows"]]
-    assert statuses == ["done", "running", "not run"]
+    stopped = write_run(tmp_path, BASE, 2)
+    prepared = write_run(tmp_path, ACU, 1)
+    for name in ("train.log", "env.json"):  # which it leaves when it begins
+        (prepared / name).unlink()
+    assert statuses(tmp_path) == ["1 of 5 runs, stopped at iteration 900", "not run", "not run"]
+    assert results(tmp_path, "grouped", "table1")["notes"] == []
+    assert statuses(tmp_path, seeds=1) == ["done", "not run", "not run"]
+    with locked(stopped / RUN_LOCK, ""):
+        assert statuses(tmp_path)[0] == "1 of 5 runs, running"
+    (stopped / "run.log").write_text("caffe-acu run: interrupted\n")
+    assert statuses(tmp_path)[0] == "1 of 5 runs, stopped at iteration 900"
+    (stopped / "run.log").write_text("caffe-acu run: train.log: caffe train failed (1): out of memory\n")
+    assert statuses(tmp_path)[0] == "1 of 5 runs, failed at iteration 900"
+
+
+def test_a_run_at_work_is_running_and_what_failed_stands_before_what_stopped(tmp_path):
+    first, second = write_run(tmp_path, BASE, 1), write_run(tmp_path, BASE, 2)
+    (second / "run.log").write_text("MemoryError\n")
+    assert statuses(tmp_path)[0] == "failed at iteration 900"
+    with locked(first / RUN_LOCK, ""):
+        assert statuses(tmp_path)[0] == "running"
+    (second / "metrics.csv").write_text("iteration\nx\n")
+    assert statuses(tmp_path)[0] == "failed"
 
 
 def test_a_run_without_its_test_is_not_done(tmp_path):
     folder = write_run(tmp_path, BASE, 1, 6.0)
     (folder / "test.json").unlink()
     found = results(tmp_path, "grouped", "table1")
-    assert (found["rows"][0]["ours"], found["rows"][0]["status"]) == (None, "running")
+    assert (found["rows"][0]["ours"], found["rows"][0]["status"]) == (None, "not run")
     (note,) = found["notes"]
     assert note.startswith("grouped/runs/resnet29/seed1: no test.json")
 
@@ -150,7 +174,9 @@ def test_improvements_of_the_poster(tmp_path):
 def test_without_base_there_is_no_improvement(tmp_path):
     write_runs(tmp_path, "cvpr2017/plain_acu", [7.5])
     row = row_of(results(tmp_path, "cvpr2017", "poster_ablation"), "ACU-all")
-    assert (row["ours"], row["difference"], row["status"]) == (None, None, "running")
+    assert (row["ours"], row["difference"], row["status"]) == (
+        None, None, "what it is measured from is not run",
+    )  # fmt: skip
 
 
 def test_the_change_of_section_433(tmp_path):
@@ -175,6 +201,32 @@ def test_scaled_runs_are_no_full_ones(tmp_path):
     assert (full["rows"][0]["ours"], full["remark"], full["notes"]) == (None, "", [])
 
 
+def test_what_is_not_as_in_the_paper_is_no_reproduction(tmp_path):
+    write_runs(tmp_path, BASE, [6.0, 6.2])
+    write_run(tmp_path, ACU, 1, 5.0, differs="100 of 10,000 images to test")
+    write_run(tmp_path, ACU, 2, differs="stopped")  # is in no number
+    write_run(tmp_path, "grouped/resnet29_7x7", 1, 5.0, differs="500 of 50,000 images to train")
+    found = results(tmp_path, "grouped", "table1")
+    tested, trained = (
+        f"{part}, not comparable" for part in ("100 of 10,000 images to test", "500 of 50,000 images to train")
+    )
+    assert [row["remark"] for row in found["rows"]] == ["", tested, trained]
+    assert found["remark"] == f"{tested}; stopped, not comparable; {trained}"
+    both = compared(found, "7x7 Conv", "3x3 ACU")
+    assert both["remark"].endswith(f"({trained}; {tested})")
+    write_run(tmp_path, BASE, 1, 60.0, scale=64, differs="a few images")
+    scaled = results(tmp_path, "grouped", "table1", scale=64)["rows"]
+    assert scaled[0]["remark"] == "a few images, scaled 1/64, not comparable"
+    assert scaled[1]["remark"] == "scaled 1/64, not comparable"
+
+
+def test_a_difference_is_as_comparable_as_what_it_is_measured_from(tmp_path):
+    write_runs(tmp_path, "cvpr2017/plain", [8.0], differs="data from image files")
+    write_runs(tmp_path, "cvpr2017/plain_acu", [7.5])
+    row = row_of(results(tmp_path, "cvpr2017", "poster_ablation"), "ACU-all")
+    assert row["remark"] == "data from image files, not comparable"
+
+
 @pytest.mark.parametrize("settings", [{"scale": 64}, {"max_iter": 1000}])
 def test_a_short_run_copied_among_full_ones_does_not_count(tmp_path, settings):
     folder = write_run(tmp_path, BASE, 1, 60.0)
@@ -191,13 +243,12 @@ def test_environments_are_told_once_and_mixtures_named(tmp_path):
     found = results(tmp_path, "grouped", "table1")
     assert (found["environments"], found["notes"]) == ([ENVIRONMENT], [])
     write_run(tmp_path, ACU, 1, 5.0, environment={"commit": "fffffff", "date": "later"})
-    write_run(tmp_path, ACU, 2, 5.0, environment={"processor": "Another"}, data="/elsewhere/lmdb", limit=100)
+    write_run(tmp_path, ACU, 2, 5.0, environment={"processor": "Another"}, data="/elsewhere/lmdb")
     found = results(tmp_path, "grouped", "table1")
     assert len(found["environments"]) == 3
     assert found["notes"] == [
         "runs of 2 commits: abc1234, fffffff",
         "runs on 2 kinds of hardware: A processor, 2 cores | Another, 2 cores",
-        "some runs saw a part of the data (limit 100): not comparable",
         "runs on several copies of CIFAR-10: data/cifar10/lmdb-gcn, lmdb",
     ]
 

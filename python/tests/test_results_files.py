@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ import pytest
 from caffe_acu.cli.main import main
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce import report_data as page
+from caffe_acu.reproduce import table_files
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.results import read_runs
 from caffe_acu.reproduce.table_files import write_table
@@ -24,18 +22,14 @@ BASE, ACU = "grouped/resnet29", "grouped/resnet29_acu"
 
 @pytest.fixture
 def shown(monkeypatch) -> list:
-    """What a module for pages, in place of the real one, was given."""
+    """What the page was made of."""
     given = []
 
     def html_report(data):
         given.append(json.loads(json.dumps(data, allow_nan=False)))
         return f"<p>{data['remark']}</p>"
 
-    package, module = ModuleType("caffe_acu.reproduce.report"), ModuleType("caffe_acu.reproduce.report.page")
-    package.__spec__ = ModuleSpec(package.__name__, None)
-    module.html_report = html_report
-    for one in (package, module):
-        monkeypatch.setitem(sys.modules, one.__name__, one)
+    monkeypatch.setattr(table_files, "html_report", html_report)
     return given
 
 
@@ -85,7 +79,7 @@ def test_what_is_compared_stands_in_words(tmp_path):
         write_run(tmp_path, ACU, seed, 5.5 + seed / 10)
     lines = write(tmp_path, "grouped", "table1")["md"].splitlines()
     assert (
-        "- 3x3 Conv against 3x3 ACU, CIFAR-10, test error %: paper +0.60 points; ours +0.50 points, "
+        '- CIFAR-10, test error %: "3x3 ACU" against "3x3 Conv": paper +0.60 points; ours +0.50 points, '
         "standard error 0.07: 7.1 standard errors; significant at 5 %"
     ) in lines
     assert "- runs: commit abc1234, A processor, 2 cores" in lines
@@ -111,7 +105,8 @@ def test_remarks_are_in_the_page_and_the_text(tmp_path, shown):
     (folder / "metrics.csv").write_text("damaged")
     texts = write(tmp_path, "grouped", "table1")
     assert "- grouped/runs/resnet29/seed1/test.json: damaged" in texts["md"]
-    assert "grouped/runs/resnet29/seed1/test.json: damaged" in shown[0]["remark"]
+    assert "grouped/runs/resnet29/seed1/test.json: damaged" in shown[0]["notes"][0]
+    assert shown[0]["remark"] == ""
     assert str(tmp_path) not in texts["md"] + texts["json"]
 
 
@@ -119,17 +114,17 @@ def test_curves_of_the_page(tmp_path, shown):
     folder = write_run(tmp_path, ACU, 2)
     iterations = np.arange(2500)
     losses = np.where(iterations == 2499, np.nan, iterations / 100)
-    write_log(folder, iterations, losses, [0, 1000], [90, 50])
+    write_log(folder, iterations, losses, [0, 1000], [90, 50], [0.1] * 2000 + [0.01] * 500)
     write_run(tmp_path, BASE, 1, 6.0)
     write(tmp_path, "grouped", "table1")
     base, acu = shown[0]["curves"]
     assert (base["row"], base["model"], base["kind"], base["seed"]) == ("3x3 Conv", BASE, "base", 1)
     assert (acu["row"], acu["kind"], acu["seed"], acu["warmup_iter"]) == ("3x3 ACU", "acu", 2, 100)
+    assert (base["rate_drops"], acu["rate_drops"]) == ([], [[2000, 0.01]])
     assert acu["test"] == {"iteration": [0, 1000], "error": pytest.approx([90, 50])}
-    kept = acu["train"]["iteration"]
-    assert len(kept) == 1000 and (kept[0], kept[-1]) == (0, 2499)
-    assert set(np.diff(kept)) <= {2, 3}  # every 2.5th
-    assert acu["train"]["loss"][:-1] == pytest.approx([iteration / 100 for iteration in kept[:-1]])
+    # All of it: the page makes it shorter, by means.
+    assert acu["train"]["iteration"] == list(range(2500))
+    assert acu["train"]["loss"][:-1] == pytest.approx(losses[:-1].tolist())
     assert acu["train"]["loss"][-1] is None  # NaN is no JSON
 
 
@@ -167,13 +162,14 @@ def test_shapes_of_the_page(tmp_path, shown, monkeypatch):
     assert (shape["row"], shape["seed"], shape["layer"], shape["kernel"], shape["sets"]) == (
         "3x3 ACU", 1, "acu", [3, 3], 70,
     )  # fmt: skip
-    assert np.shape(shape["x"]) == np.shape(shape["y"]) == (100, 32, 9)
-    assert (shape["iterations"][0], shape["iterations"][-1], len(shape["iterations"])) == (0, 25_000, 100)
+    assert np.shape(shape["x"]) == np.shape(shape["y"]) == (201, 32, 9)
+    assert (shape["iterations"][0], shape["iterations"][-1], len(shape["iterations"])) == (0, 25_000, 201)
+    assert shape["records"] == 251
     assert (shape["fixed"][0], shape["fixed"][-1], len(shape["fixed"])) == (0, 69, 32)
     assert shape["set_numbers"] == shape["fixed"]  # which the series above has alike
     # Each value belongs to its set and its iteration.
     expected = np.array(shape["fixed"])[None, :, None] + np.array(shape["iterations"])[:, None, None] / 1e5
-    np.testing.assert_allclose(np.array(shape["x"]), np.broadcast_to(expected, (100, 32, 9)), atol=5.1e-4)
+    np.testing.assert_allclose(np.array(shape["x"]), np.broadcast_to(expected, (201, 32, 9)), atol=5.1e-4)
 
 
 @pytest.mark.parametrize("x", [np.nan, np.inf])
@@ -183,7 +179,7 @@ def test_shapes_of_a_run_that_diverged(tmp_path, shown, monkeypatch, x):
     series = LayerSeries("acu", "ACU", np.array([0]), values, values, np.array([-1]), (1, 1), 0)
     monkeypatch.setattr(RunRecord, "positions", lambda run: [series])
     write(tmp_path, "grouped", "table1")
-    assert shown[0]["shapes"] == [] and "not finite" in shown[0]["remark"]
+    assert shown[0]["shapes"] == [] and "not finite" in shown[0]["notes"][0]
 
 
 @pytest.mark.parametrize("count, most", [(0, 3), (1, 3), (3, 3), (4, 3), (1001, 1000), (64_001, 1000)])

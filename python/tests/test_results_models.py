@@ -19,10 +19,10 @@ PAGE, TABLE = "grouped/resnet29/readme.md", "README.md"
 def committed(tmp_path):
     """Writes errors of resnet29 as the result of a table; gives the folder."""
 
-    def write(name, errors, scale=1):
+    def write(name, errors, scale=1, **settings):
         runs = tmp_path / f"{name}-{scale}"
         for seed, error in enumerate(errors, 1):
-            write_run(runs, "grouped/resnet29", seed, error, scale=scale)
+            write_run(runs, "grouped/resnet29", seed, error, scale=scale, **settings)
         text = write_table(read_runs(find_table("grouped", name), runs, scale), runs)["json"].read_text()
         (tmp_path / "docs/grouped").mkdir(parents=True, exist_ok=True)
         (tmp_path / f"docs/grouped/{name}.json").write_text(text)
@@ -67,7 +67,13 @@ def test_full_runs_stand_before_scaled_ones(committed):
     assert "| 7.00 (1) |" in zoo.model_files(committed("table2", [7.0]))[PAGE]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}], "scale": 1, "remark": ""}', '{"rows": 5}'])
+def test_those_of_all_data_stand_before_others(committed):
+    committed("table1", [5.0, 5.1], differs="data from image files")
+    page = zoo.model_files(committed("table2", [7.0]))[PAGE]
+    assert "| 7.00 (1) |" in page and "image files" not in page
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}]}', '{"rows": 5}'])
 def test_a_damaged_result_is_named(tmp_path, text):
     (tmp_path / "cvpr2017").mkdir()
     (tmp_path / "cvpr2017/table2.json").write_text(text)
@@ -78,5 +84,5 @@ def test_a_damaged_result_is_named(tmp_path, text):
 def test_rows_that_were_not_run_are_passed_over(tmp_path):
     (tmp_path / "cvpr2017").mkdir()
     rows = [{"ours": None}]
-    (tmp_path / "cvpr2017/table2.json").write_text(json.dumps({"rows": rows, "scale": 1, "remark": ""}))
+    (tmp_path / "cvpr2017/table2.json").write_text(json.dumps({"rows": rows}))
     assert read_our_results(tmp_path).cells == {}

@@ -2,17 +2,17 @@
 
 import json
 import os
-import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from caffe_acu import position_log
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.positions import LayerSeries
+from caffe_acu.reproduce.metrics import write_metrics
 from caffe_acu.reproduce.records import find_runs, read_run
+from caffe_acu.training_log import read_training_log
 from run_folders import write_log, write_run, write_table
 
 MODEL = "grouped/resnet29_acu"
@@ -47,6 +47,24 @@ def test_curves_of_a_table(tmp_path):
     np.testing.assert_array_equal(metrics.test_iteration, [50, 100])
     np.testing.assert_array_equal(metrics.test_loss, [2.1, 1.5])
     np.testing.assert_array_equal(metrics.test_error, [88.5, np.nan])
+
+
+def test_the_learning_rate_and_where_it_drops(tmp_path):
+    """The same from the log and from the table that is made of it."""
+    folder = write_run(tmp_path, MODEL, 1)
+    rates = [0.1, 0.1, 0.01, 0.01, 0.001]
+    write_log(folder, range(0, 60, 10), np.ones(6), [], [], rates)
+    for _ in range(2):
+        metrics = read_run(folder).metrics()
+        np.testing.assert_array_equal(metrics.rate, [*rates, np.nan])  # of the last iteration Caffe tells none
+        assert metrics.rate_drops == [(20, 0.01), (40, 0.001)]
+        write_metrics(read_training_log(folder / "train.log"), folder / "metrics.csv")
+
+
+def test_a_rate_that_falls_all_the_time_does_not_drop(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1)
+    write_log(folder, range(100), np.ones(100), [], [], np.linspace(0.1, 0, 100))
+    assert read_run(folder).metrics().rate_drops == []
 
 
 def test_a_log_that_went_on_is_newer_than_its_table(tmp_path):
@@ -171,7 +189,7 @@ def test_a_snapshot_of_convolutions_has_no_positions(tmp_path):
 def test_positions_of_the_log(tmp_path, monkeypatch):
     folder = write_run(tmp_path, MODEL, 1)
     _snapshot(folder, 0, 0.0)
-    loader = _loader(monkeypatch)
+    _readers(monkeypatch)
     (folder / "positions.log").write_bytes(b"")
     assert [layer.layer for layer in read_run(folder).positions()] == ["of positions.log"]
     np.savez(folder / "positions.npz", x=np.zeros(3))
@@ -180,24 +198,18 @@ def test_positions_of_the_log(tmp_path, monkeypatch):
     def damaged(path):
         raise ValueError("not a zip")
 
-    monkeypatch.setattr(loader, "load_npz", damaged)
+    monkeypatch.setattr(position_log, "load_npz", damaged)
     with pytest.raises(UserError, match=r"positions.npz: damaged \(not a zip\)"):
         read_run(folder).positions()
 
 
-def _loader(monkeypatch) -> ModuleType:
-    import caffe_acu
-
+def _readers(monkeypatch) -> None:
     def read(path):
         zeros = np.zeros((1, 1, 1))
         return [LayerSeries(f"of {path.name}", "ACU", np.array([0]), zeros, zeros, np.array([-1]), (1, 1), 0)]
 
-    module = ModuleType("caffe_acu.position_log")
-    module.__spec__ = ModuleSpec(module.__name__, None)
-    module.load_npz = module.read_position_log = read
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(caffe_acu, "position_log", module, raising=False)
-    return module
+    for name in ("load_npz", "read_position_log"):
+        monkeypatch.setattr(position_log, name, read)
 
 
 def _snapshot(folder, iteration, x):

@@ -12,10 +12,15 @@ import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from caffe_acu.cli.main import main
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce import tensorboard
+from caffe_acu.reproduce.locks import RUN_LOCK, locked
+from caffe_acu.reproduce.plan import Training
+from caffe_acu.reproduce.progress import line, run_state, table_of
+from caffe_acu.reproduce.tables import model_of
 from caffe_acu.reproduce.watch import look, picture
 from run_folders import BEGUN, write_log, write_run
 
@@ -47,12 +52,14 @@ def test_a_picture_falls_as_the_loss_does(tmp_path):
 
 def test_lines_of_runs(tmp_path):
     running = write_run(tmp_path, MODEL, 1)
-    done = write_run(tmp_path, "grouped/resnet29", 2, 6.0, max_iter=1000)
-    text = picture(look([running, done]), 100, 40)
+    done = write_run(tmp_path, "grouped/resnet29", 2, 6.0, max_iter=1000, scale=64)
+    with locked(running / RUN_LOCK, ""):
+        text = picture(look([running, done]), 100, 40)
     assert text.splitlines()[-2:] == [
-        "a  resnet29_acu/seed1: iteration 900 of 64,000, loss 0.500, test error 40.00 %",
-        "b  resnet29/seed2: iteration 900 of 1,000, loss 0.500, test error 40.00 %, done",
+        "a  resnet29_acu/seed1: iteration 900 of 64,000, loss 0.500, test error 40.00 %, running",
+        "b  resnet29/seed2: iteration 900 of 1,000, loss 0.500, test error 40.00 %, done, scaled 1/64, not comparable",
     ]
+    assert "40.00 %, stopped" in picture(look([running]), 100, 40)
     # The letter of each run at the end of its curves; those of the same values hide one another.
     assert len(re.findall(r"\| .*[ab]", text)) == 2
 
@@ -75,16 +82,35 @@ def test_any_curve_can_be_drawn(tmp_path, losses):
     assert "seed1: iteration" in picture(look([folder]), 80, 24)
 
 
+def test_runs_of_a_table_in_progress_say_what_is_not_comparable(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1, scale=64, max_iter=1000, differs="few images")
+    with locked(folder / RUN_LOCK, ""):
+        state = run_state(tmp_path / "scaled-64", Training(model_of(MODEL), 1))
+    remark = "few images, scaled 1/64, not comparable"
+    assert (state.status, state.error) == ("running", 40)
+    assert line(state).endswith(remark)
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(table_of([state], console.width))
+    assert remark in shown.get() and "900 of 1,000" in shown.get()
+
+
+def test_the_last_known_rate_is_told(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1)
+    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [], [], [0.1, 0.001])
+    assert picture(look([folder]), 100, 40).endswith("iteration 20 of 64,000, lr 0.001, loss 0.500, stopped")
+
+
 def test_once_draws_a_log_that_grows(tmp_path, capsys):
     folder = write_run(tmp_path, MODEL, 1)
     log = folder / "train.log"
     log.write_text(BEGUN + "\n")
     assert main(["watch", "--once", str(folder)]) == 0
-    assert "iteration 0 of 64,000\n" in capsys.readouterr().out
+    assert "iteration 0 of 64,000, stopped\n" in capsys.readouterr().out
     with log.open("a") as file:
         file.write("I1 1 solver.cpp:239] Iteration 100 (9 iter/s, 1.1s/10 iters), loss = 1.5\nI1 1 solver")
     assert main(["watch", "--once", str(folder)]) == 0
-    assert "iteration 100 of 64,000, loss 1.500\n" in capsys.readouterr().out
+    assert "iteration 100 of 64,000, loss 1.500, stopped\n" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_description(tmp_path, capsys):
@@ -174,13 +200,29 @@ def update(folder, out):
 def test_events_are_those_of_the_log(tmp_path):
     pytest.importorskip("tensorboardX")
     folder = write_run(tmp_path, MODEL, 1)
-    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [0, 20], [90, 12.5])
+    write_log(folder, [0, 10, 20], [2.5, 1.25, 0.5], [0, 20], [90, 12.5], [0.1, 0.01])
     assert main(["watch", "--once", str(folder), "--tensorboard", str(tmp_path / "events")]) == 0
-    expected = [("loss/train", 0, 2.5), ("loss/train", 10, 1.25), ("loss/train", 20, 0.5)]
+    expected = [
+        ("lr", 0, 0.1),
+        ("lr", 10, 0.01),
+        ("loss/train", 0, 2.5),
+        ("loss/train", 10, 1.25),
+        ("loss/train", 20, 0.5),
+    ]
     expected += [("error/test_percent", 0, 90), ("error/test_percent", 20, 12.5)]
     found = events_of(tmp_path / "events")
     assert [event[:2] for event in found] == [event[:2] for event in expected]
     np.testing.assert_allclose([event[2] for event in found], [event[2] for event in expected], rtol=1e-6)
+
+
+def test_events_of_scaled_runs_stand_apart_under_a_name_that_says_so(tmp_path):
+    pytest.importorskip("tensorboardX")
+    full, scaled = write_run(tmp_path, MODEL, 1), write_run(tmp_path, MODEL, 1, scale=64)
+    for folder, loss in ((full, 1.0), (scaled, 2.0)):
+        write_log(folder, [0], [loss], [], [])
+        assert update(folder, tmp_path / "events") == 1
+    ((_, _, loss),) = events_of(tmp_path / "events/scaled 1-64, not comparable")
+    assert loss == 2
 
 
 def test_no_value_is_written_twice(tmp_path):

@@ -17,6 +17,9 @@ def register(subparsers) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="(results)")
     parser.add_argument("--scale", type=int, default=1, metavar="N", help="runs of the schedule divided by N (1)")
     parser.add_argument("--seeds", type=int, metavar="K", help="how many runs a row needs (as many as the paper's)")
+    parser.add_argument(
+        "--made-by", metavar="COMMAND", help="what the table says it was made by, where another command calls this one"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -30,6 +33,6 @@ def _run(arguments: argparse.Namespace) -> None:
         if (getattr(arguments, name) or 1) < 1 or getattr(arguments, name) == 0:
             raise UserError(f"--{name} {getattr(arguments, name)}: 1 or more was expected")
     runs = read_runs(find_table(arguments.paper, arguments.table), arguments.results, arguments.scale)
-    files = write_table(runs, arguments.results, arguments.seeds)
+    files = write_table(runs, arguments.results, arguments.seeds, arguments.made_by)
     print(files["md"].read_text(encoding="utf-8"))
     print(f"Files: {', '.join(map(str, files.values()))}")

@@ -16,6 +16,7 @@ from caffe_acu.data.options import Tolerance
 from caffe_acu.data.progress import progress
 from caffe_acu.errors import UserError
 
+DESCRIPTION = "images in a folder per class"  # of a source, in its manifest
 _SPLITS = ("train", "test")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _FORMATS = ("JPEG", "PNG")  # Pillow would try all the formats it knows, some of them rarely used and less tested
@@ -34,7 +35,7 @@ class ImageTree:
 
     @property
     def description(self) -> str:
-        return f"images in a folder per class in {self.folder}"
+        return f"{DESCRIPTION} in {self.folder}"
 
     def read(self, archive: Archive, tolerance: Tolerance) -> Sources:
         """Every image, sorted by class and name; labels count the classes in the order of their names.

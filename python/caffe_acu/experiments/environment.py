@@ -32,8 +32,9 @@ def describe_environment() -> dict[str, Any]:
 
 
 def without_folders(text: str) -> str:
-    """``text`` with file names in place of paths: where a file lies on this machine is nobody's business."""
-    return re.sub(r"(?<!\S)(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
+    """``text`` with file names in place of paths, also after ``=``: where a file lies on this machine is nobody's
+    business."""
+    return re.sub(r"(?<![^\s=])(/|\.\./)\S*/(?=[^/\s]+(\s|$))", "", text)
 
 
 def command_line() -> str:

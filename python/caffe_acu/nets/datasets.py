@@ -11,6 +11,7 @@ class DataSet:
 
     Attributes:
         name: as in :mod:`caffe_acu.papers.printed`.
+        images: to train and to test.
         command: makes the LMDBs; run from the root of the repository.
         assumed: what the paper does not print.
         remark: on how to read them.
@@ -18,6 +19,7 @@ class DataSet:
 
     name: str
     classes: int
+    images: tuple[int, int]
     source: DataSource
     command: str
     assumed: tuple[str, ...] = ()
@@ -32,6 +34,7 @@ def _lmdbs(folder: str, test: str = "test") -> dict[str, str]:
 CVPR_CIFAR10 = DataSet(
     "CIFAR-10",
     10,
+    (50_000, 10_000),
     DataSource(**_lmdbs("cifar10/lmdb"), train_batch=64, test_batch=100, crop_size=32),
     "caffe-acu data cifar10 --source <archive or folder> --out data/cifar10/lmdb",
     (
@@ -51,6 +54,7 @@ CVPR_CIFAR100 = replace(
 GROUPED_CIFAR10 = DataSet(
     "CIFAR-10",
     10,
+    (50_000, 10_000),
     DataSource(**_lmdbs("cifar10/lmdb-gcn"), train_batch=128, test_batch=100, crop_size=32),
     "caffe-acu data cifar10 --preprocess gcn --source <archive or folder> --out data/cifar10/lmdb-gcn",
     (
@@ -68,6 +72,7 @@ _PLACES_SOURCE = DataSource(
     crop_test=True,
     mean_file="data/places365/lmdb/mean.binaryproto",
 )
+_PLACES_IMAGES = (1_803_460, 36_500)
 _PLACES_COMMAND = "caffe-acu data places365 --source <folder> --out data/places365/lmdb"
 _PLACES_REMARK = (
     "The paper used four GPUs with 32 images each. Caffe reads `batch_size` images for every GPU: set it to 32 on four."
@@ -80,6 +85,7 @@ _PLACES_ASSUMED = (
 ALEXNET_PLACES = DataSet(
     "Places365-Standard",
     365,
+    _PLACES_IMAGES,
     _PLACES_SOURCE,
     _PLACES_COMMAND,
     (*_PLACES_ASSUMED, "crops have 227x227 pixels, as in Caffe's AlexNet"),
@@ -88,6 +94,7 @@ ALEXNET_PLACES = DataSet(
 RESNET26_PLACES = DataSet(
     "Places365-Standard",
     365,
+    _PLACES_IMAGES,
     replace(_PLACES_SOURCE, crop_size=224),
     _PLACES_COMMAND,
     (*_PLACES_ASSUMED, "crops have 224x224 pixels"),
@@ -98,6 +105,7 @@ RESNET26_PLACES = DataSet(
 IMAGENET = DataSet(
     "ImageNet",
     1000,
+    (1_281_167, 50_000),
     DataSource(
         **_lmdbs("imagenet/lmdb", "val"),
         train_batch=256,

@@ -13,18 +13,16 @@ COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "results"
 NOT_RUN = "not run"
 
 
-def our_cell(row: Mapping[str, Any], remark: str) -> str:
-    """What a row of a table's results shows as ours: "5.56 ± 0.13 (5)", mean, standard deviation, number of runs.
-
-    ``remark``: that of the table, "" for the paper's schedule.
-    """
+def our_cell(row: Mapping[str, Any]) -> str:
+    """What a row of a table's results shows as ours: "5.56 ± 0.13 (5)", mean, standard deviation, number of runs; and
+    why it is not comparable with the paper's, if it is not."""
     ours = row["ours"]
     if ours is None:
         return NOT_RUN
     sign = "+" if row["metric"].endswith("points") else ""
     std = "" if ours["std"] is None else f" ± {ours['std']:.2f}"
     text = f"{ours['mean']:{sign}.2f}{std} ({ours['n']})"
-    return f"{text}, {remark}" if remark else text
+    return f"{text}, {row['remark']}" if row["remark"] else text
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ def read_our_results(folder: Path = COMMITTED) -> OurResults:
             results = json.loads(path.read_text(encoding="utf-8"))
             for row in results["rows"]:
                 if row["ours"] is not None:
-                    # Of the same network in two tables: what is not scaled, then what has more runs.
-                    rank = results["scale"] == 1, row["ours"]["n"]
-                    found[_key(row)] = max(found.get(_key(row), (rank, "")), (rank, our_cell(row, results["remark"])))
+                    # Of the same network in two tables: what is comparable, then what has more runs.
+                    rank = not row["remark"], row["ours"]["n"]
+                    found[_key(row)] = max(found.get(_key(row), (rank, "")), (rank, our_cell(row)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not what `caffe-acu table` writes ({error!r}): copy it anew") from error
     return OurResults({key: cell for key, (_, cell) in found.items()})

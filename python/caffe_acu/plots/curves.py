@@ -1,6 +1,6 @@
 """Training curves, as in Figures 4, 8 and 10 of the CVPR paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
 
 _MOST_MARKERS = 40  # with more tests, markers would hide the line
+_WIDTHS = (2.2, 1.2)  # of the lines of the first run, and of others, which may lie upon it
 _OVER_THE_END = 3  # the scale of errors ends at so many times the last ones, or the end could not be read
 
 
@@ -33,35 +34,49 @@ class Curves(Protocol):
         """(U,) percent"""
 
 
-def training_curves(runs: Mapping[str, Curves], title: str = "", warmup_iter: int = 0) -> Figure:
+def training_curves(
+    runs: Mapping[str, Curves], title: str = "", warmup_iter: int = 0, rate_drops: Sequence[int] = ()
+) -> Figure:
     """Training loss (solid, left scale) and test error (dashed, right scale) of several runs.
 
-    ``warmup_iter``: the iterations for which positions stayed put, shaded; 0: none.
+    ``warmup_iter``: the iterations for which positions stayed put, shaded; 0: none. ``rate_drops``: iterations at
+    which the learning rate drops.
     """
     figure = new_figure(6.5, 4)
     losses = figure.subplots()
     errors = losses.twinx()
     handles = []
-    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+    for i, ((name, run), colour) in enumerate(zip(runs.items(), COLOURS, strict=False)):
+        width = _WIDTHS[min(i, 1)]
         # The raw loss of single batches, and its mean over up to nine records as the line to follow.
         losses.plot(run.iterations, run.loss, color=colour, alpha=0.25, linewidth=0.8)
-        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, label=f"{name}: loss")
+        handles += losses.plot(run.iterations, _smooth(run.loss), color=colour, linewidth=width, label=f"{name}: loss")
         style = "--o" if len(run.test_iterations) <= _MOST_MARKERS else "--"
         handles += errors.plot(
-            run.test_iterations, run.test_error, style, color=colour, markersize=3, label=f"{name}: test error"
+            run.test_iterations,
+            run.test_error,
+            style,
+            color=colour,
+            linewidth=width,
+            markersize=2 * width,
+            label=f"{name}: test error",
         )
     if warmup_iter:
         losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)
         handles.append(losses.axvline(warmup_iter, color="#808080", linestyle=":", label="end of the warm-up"))
+    drops = [
+        losses.axvline(at, color="#a0a0a0", linewidth=0.8, label="drops of the learning rate") for at in rate_drops
+    ]
+    handles += drops[:1]
     losses.set_xlabel("iteration")
     losses.set_ylabel("training loss")
     losses.set_ylim(bottom=0)
-    losses.set_xlim(left=0)
+    losses.set_xlim(0, max((one.iterations[-1] for one in runs.values() if len(one.iterations)), default=None))
     errors.set_ylabel("test error (%)")
     errors.set_ylim(0, _top(runs))
     losses.grid(color="#eeeeee")
     # Below the axes, in which the curves may be anywhere; a column for each run.
-    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter))
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter or drops))
     if title:
         losses.set_title(title, fontsize=10)
     return figure

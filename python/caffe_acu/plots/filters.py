@@ -20,15 +20,15 @@ def filters(kernels: Mapping[str, DenseKernel], title: str = "") -> Figure:
     Each filter is divided by its greatest absolute weight; orange is positive, purple negative, white zero.
     """
     top, left, height, width = _box(kernels.values())
-    figure = new_figure(6 * len(kernels), 6.3 + (0.4 if title else 0))
+    figure = new_figure(6 * len(kernels), 6.5 + (0.4 if title else 0))
     axes = figure.subplots(1, len(kernels), squeeze=False).ravel()
     for axis, (name, kernel) in zip(axes, kernels.items(), strict=True):
         axis.imshow(mosaic(kernel, (top, left), (height, width)), cmap=_COLOURS, vmin=-1, vmax=1)
         axis.set_axis_off()
         taps = "x".join(map(str, kernel.weight.shape[2:]))
         axis.set_title(f"{name}: {len(kernel.weight)} filters within {taps} pixels", fontsize=9)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    legend = "each divided by its greatest weight: orange positive, purple negative, white zero"
+    figure.suptitle(f"{title}\n{legend}" if title else legend, fontsize=10)
     return figure
 
 

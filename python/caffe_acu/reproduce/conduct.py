@@ -9,13 +9,14 @@ from pathlib import Path
 from caffe_acu.errors import UserError
 from caffe_acu.nets.datasets import DataSet
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there, missing
-from caffe_acu.reproduce.execute import DONE
 from caffe_acu.reproduce.gpus import require_gpus
 from caffe_acu.reproduce.locks import RUN_LOCK, is_locked, locked
 from caffe_acu.reproduce.plan import Plan, Training
-from caffe_acu.reproduce.prepare_run import Choices, prepare_run
-from caffe_acu.reproduce.progress import RUN_LOG, failure, watch
-from caffe_acu.reproduce.results import results_folder, scale_remark
+from caffe_acu.reproduce.prepare_run import Choices, prepare_run, read_settings
+from caffe_acu.reproduce.progress import watch
+from caffe_acu.reproduce.records import remark_of
+from caffe_acu.reproduce.results import results_folder
+from caffe_acu.reproduce.run_status import DONE, RUN_LOG, failure
 from caffe_acu.reproduce.workflow import Machines, Workflow, require_snakemake, snakemake_command, write_workflow
 
 _LOCK = ".reproduce.lock"
@@ -68,12 +69,16 @@ def reproduce(order: Order) -> int:
     with locked(order.folder / _LOCK, taken):
         if not order.machines.is_local:
             _require_no_jobs(order, todo)
+        differences: dict[str, None] = {}
         for training in order.plan.trainings:
             if training in todo or (order.is_done(training) and order.has_data(training)):
                 folder = prepare_run(order.folder, training, order.choices)  # also checks what is done
+                differences[read_settings(folder).differs] = None
                 if training in todo:
                     (folder / RUN_LOG).unlink(missing_ok=True)  # of an earlier call
         print(summary(order, todo), flush=True)
+        for differs in filter(None, differences):
+            print(f"not comparable with the paper: {differs}", flush=True)
         config = write_workflow(order.folder, order.plan, order.choices.scale, todo, order.machines)
         log = order.folder / order.plan.table.paper / f"{order.plan.id}.log"
         workflow = Workflow(snakemake_command(order.folder, config, order.machines), log)
@@ -112,7 +117,7 @@ def missing_data(order: Order, data: DataSet) -> str:
 
 def summary(order: Order, todo: list[Training]) -> str:
     """What is left to do, and on what, in a line."""
-    remark = scale_remark(order.choices.scale)
+    remark = remark_of(order.choices.scale)
     title = f"{order.plan.title}, {remark}" if remark else order.plan.title
     total, machines = len(order.plan.trainings), order.machines
     where = f"GPUs {', '.join(map(str, machines.gpus))}" if machines.gpus else f"{machines.threads} threads"

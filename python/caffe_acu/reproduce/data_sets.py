@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from caffe_acu.data.image_tree import DESCRIPTION as IMAGE_TREE
 from caffe_acu.data.layout import read_manifest
 from caffe_acu.data.options import DEFAULT_PREPROCESSING
 from caffe_acu.data.output_folder import MANIFEST
@@ -26,11 +26,26 @@ def data_folder(data: DataSet, chosen: Mapping[str, Path]) -> Path:
 
 @dataclass(frozen=True)
 class FoundData:
-    """A data set that is there, and is the right one."""
+    """A data set that is there, and is the right one, whole or not."""
 
     folder: Path  # as it was given
-    test_images: int
+    images: tuple[int, int]  # to train and to test
+    official: bool  # not from files of single images, which are often lossy JPEG
     source: DataSource  # with paths as seen from the run's folder
+
+    def test_images(self, limit: int | None) -> int:
+        """How many are tested on."""
+        return min(self.images[1], limit or self.images[1])
+
+    def difference(self, data: DataSet, limit: int | None) -> str:
+        """What makes a result not comparable with the paper's: "500 of 50,000 images to train"; "" if nothing does."""
+        used = (self.images[0], self.test_images(limit))
+        parts = [
+            f"{count:,} of {whole:,} images to {purpose}"
+            for count, whole, purpose in zip(used, data.images, ("train", "test"), strict=True)
+            if count != whole
+        ]
+        return ", ".join(parts if self.official else [*parts, "data from image files"])
 
 
 def is_there(folder: Path) -> bool:
@@ -66,7 +81,9 @@ def find_data(data: DataSet, folder: Path, run_folder: Path) -> FoundData:
             raise UserError(f"{path}: is not there; make the data set with: {data.command}")
     # Relative, so that data and results together may be moved; of real paths, so that links do not matter.
     here = {name: _relative(folder / Path(path).name, run_folder) for name, path in names.items()}
-    return FoundData(folder, _test_images(manifest, data), replace(data.source, **here))
+    images = tuple(manifest["splits"][split]["images"] for split in ("train", _test_split(data)))
+    official = not (data.name.startswith("CIFAR") and IMAGE_TREE in manifest["source"])
+    return FoundData(folder, images, official, replace(data.source, **here))
 
 
 def _preprocessing(data: DataSet) -> str | None:
@@ -77,8 +94,8 @@ def _preprocessing(data: DataSet) -> str | None:
     return DEFAULT_PREPROCESSING if data.name.startswith("CIFAR") else None
 
 
-def _test_images(manifest: dict[str, Any], data: DataSet) -> int:
-    return manifest["splits"][Path(data.source.test_lmdb).name.removesuffix("_lmdb")]["images"]
+def _test_split(data: DataSet) -> str:
+    return Path(data.source.test_lmdb).name.removesuffix("_lmdb")
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -21,7 +21,7 @@ from caffe_acu.positions import LayerPositions, LayerSeries
 from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP, PaperFigure
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.report_data import evenly
-from caffe_acu.reproduce.results import TableRuns, read_runs, scale_remark
+from caffe_acu.reproduce.results import TableRuns, read_runs
 from caffe_acu.reproduce.statistics import Sample
 from caffe_acu.reproduce.tables import Row, find_table, model_of
 
@@ -52,11 +52,13 @@ class _Material:
 
     @property
     def title(self) -> str:
-        remarks = [scale_remark(self.runs.scale)]
-        remarks.append("mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}")
-        if any(run.limit is not None for model in self.figure.models for run in self.of(model)):
-            remarks.append("on a part of the data, not comparable")
-        return f"{self.figure.title}\n{'; '.join(filter(None, remarks))}"
+        shown = "mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}"
+        return f"{self.figure.title}\n{'; '.join(filter(None, (self.remark, shown)))}"
+
+    @property
+    def remark(self) -> str:
+        """Why it is not comparable with the paper's figure; "" if it is."""
+        return self.runs.remark(run for model in self.figure.models for run in self.of(model))
 
     def of(self, model: str) -> list[RunRecord]:
         return [run for run in self.runs.by_model[model] if run.done and self.seed in (None, run.seed)]
@@ -110,7 +112,7 @@ def _check_done(material: _Material, results: Path) -> None:
 
 
 def _draw_curves(material: _Material) -> Figure:
-    curves, warmups = {}, []
+    curves, warmups, drops = {}, [], set()
     for model in material.figure.models:
         run = material.run(model)
         metrics = run.metrics()
@@ -122,7 +124,8 @@ def _draw_curves(material: _Material) -> Figure:
             metrics.train_iteration, metrics.train_loss, metrics.test_iteration[tested], metrics.test_error[tested]
         )
         warmups.append(run.warmup_iter)
-    return training_curves(curves, material.title, max(warmups))
+        drops |= {iteration for iteration, _ in metrics.rate_drops}
+    return training_curves(curves, material.title, max(warmups), sorted(drops))
 
 
 def _draw_shapes(material: _Material, columns: int, frame: int | None = None) -> Figure:
@@ -189,7 +192,7 @@ def _line(material: _Material, rows: Sequence[Row], x: Sequence[float]) -> Accur
         x,
         mean=[sample.mean for sample in samples],
         std=[sample.std for sample in samples],
-        printed=printed if material.runs.scale == 1 else None,
+        printed=None if material.remark else printed,
     )
 
 

@@ -21,8 +21,8 @@ from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.metrics import METRICS, write_metrics
 from caffe_acu.reproduce.plan import TAKE_POSITIONS
 from caffe_acu.reproduce.prepare_run import POSITION_LOG, RunSettings, read_settings
+from caffe_acu.reproduce.run_status import DONE
 
-DONE = "DONE"
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
 _LAST_SECONDS = 300  # of a job: its start is before ours, and an iteration and a snapshot take a while

@@ -13,13 +13,13 @@ from caffe_acu.experiments.run import TRAIN_VAL, Run
 from caffe_acu.net_param import format_prototxt, read_prototxt, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
-from caffe_acu.reproduce.data_sets import data_folder, find_data, is_there
+from caffe_acu.reproduce.data_sets import FoundData, data_folder, find_data, is_there
 from caffe_acu.reproduce.plan import Training, conversion
+from caffe_acu.reproduce.run_status import TRAINED
 from caffe_acu.reproduce.scale import position_interval, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
-TRAINED = "TRAINED"  # appears in a folder when training is complete; DONE, when its test is too
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class RunSettings:
     data: str
     limit: int | None  # test images, the first ones
     start: StartFrom | None
+    differs: str = ""  # from the paper, beside the scale: FoundData.difference
 
     @property
     def network(self) -> Model:
@@ -86,7 +87,8 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
     UserError if the data set is not there or another one, or if the folder holds a run with other settings.
     """
     folder = results / training.folder
-    net, solver = build_training(training.model, folder, choices)
+    data = find_data(training.model.data, data_folder(training.model.data, choices.data or {}), folder)
+    net, solver = build_training(training.model, data, choices)
     solver.random_seed = training.seed
     if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
         solver.position_log = POSITION_LOG
@@ -97,9 +99,10 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
         scale=choices.scale,
         max_iter=solver.max_iter,
         warmup_iter=max((layer.acu_param.warmup_iter for layer in net.layer), default=0),
-        data=str(data_folder(training.model.data, choices.data or {})),
+        data=str(data.folder),
         limit=choices.limit,
         start=_start(training),
+        differs=data.difference(training.model.data, choices.limit),
     )
     if (folder / SETTINGS).is_file():
         found = read_settings(folder)
@@ -120,13 +123,12 @@ def _write_settings(folder: Path, settings: RunSettings) -> None:
 
 
 def build_training(
-    model: Model, folder: Path, choices: Choices
+    model: Model, data: FoundData, choices: Choices
 ) -> tuple["caffe_pb2.NetParameter", "caffe_pb2.SolverParameter"]:
-    """The network and the solver that train in ``folder``; UserError as :func:`prepare_run` for the data set."""
-    data = find_data(model.data, data_folder(model.data, choices.data or {}), folder)
+    """The network and the solver that train on ``data``."""
     net = replace(model, data=replace(model.data, source=data.source)).train_val()
     solver = model.schedule.message()
-    limit_tests(solver, model, min(data.test_images, choices.limit or data.test_images))
+    limit_tests(solver, model, data.test_images(choices.limit))
     scale_training(net, solver, choices.scale)
     return net, solver
 

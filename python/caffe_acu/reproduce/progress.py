@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 from caffe_acu.errors import UserError
-from caffe_acu.reproduce.execute import DONE
-from caffe_acu.reproduce.locks import RUN_LOCK, is_locked
 from caffe_acu.reproduce.plan import Training
-from caffe_acu.reproduce.prepare_run import TRAINED, read_settings
+from caffe_acu.reproduce.prepare_run import read_settings
+from caffe_acu.reproduce.records import remark_of
+from caffe_acu.reproduce.run_status import run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
-RUN_LOG = "run.log"  # what `caffe-acu run` says
 _REFRESH_SECONDS = 2.0
 _REPORT_SECONDS = 30.0  # between lines where there is no terminal
 _MINUTE, _HOUR = 60, 3600
@@ -27,15 +26,16 @@ _MINUTE, _HOUR = 60, 3600
 
 @dataclass(frozen=True)
 class RunState:
-    """A run at a moment; None where nothing is known."""
+    """A run at a moment; None where nothing is known. ``remark``: why its numbers are not comparable."""
 
     name: str
-    status: str  # "waiting", "running", "testing", "stopped", "failed" or "done"
+    status: str  # of run_status
     iteration: int
     max_iter: int
     loss: float | None = None  # of training
     error: float | None = None  # of the last test, top-1 in percent
     iterations_per_second: float | None = None
+    remark: str = ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -79,39 +79,23 @@ def duration(seconds: float) -> str:
 def run_state(results: Path, training: Training) -> RunState:
     """The state of a run whose folder is prepared."""
     folder = results / training.folder
-    name, max_iter = f"{training.model.name} {training.folder.name}", read_settings(folder).max_iter
+    name, settings = f"{training.model.name} {training.folder.name}", read_settings(folder)
+    max_iter, remark = settings.max_iter, remark_of(settings.scale, settings.differs)
+    status = run_status(folder)  # before the log, so that those of a finished run are complete
     try:
         log = read_training_log(folder / "train.log")
     except UserError:  # nothing yet
-        return RunState(name, _status(folder, False), 0, max_iter)
+        return RunState(name, status, 0, max_iter, remark=remark)
     return RunState(
         name,
-        _status(folder, True),
+        status,
         int(max(log.iterations.max(initial=0), log.test_iterations.max(initial=0))),
         max_iter,
         _last(log.loss),
-        _tested(folder) if (folder / DONE).is_file() else _last(log.test_error),
+        _tested(folder) if status == "done" else _last(log.test_error),
         _speed(log),
+        remark,
     )
-
-
-def _status(folder: Path, begun: bool) -> str:
-    if (folder / DONE).is_file():
-        return "done"
-    if is_locked(folder / RUN_LOCK):
-        return "testing" if (folder / TRAINED).is_file() else "running"
-    if failure(folder):
-        return "failed"
-    return "stopped" if begun else "waiting"
-
-
-def failure(folder: Path) -> str:
-    """What a run that failed has said last; "" for others."""
-    try:
-        lines = (folder / RUN_LOG).read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "" if not lines or lines[-1].endswith((": done", ": interrupted")) else lines[-1]
 
 
 def _last(values: np.ndarray) -> float | None:
@@ -144,13 +128,13 @@ def _watch_in_terminal(states: Callable[[], list[RunState]], poll: Callable[[], 
     with Live(refresh_per_second=1, vertical_overflow="ellipsis") as live:
         while True:
             code = poll()
-            live.update(table(states(), live.console.width))
+            live.update(table_of(states(), live.console.width))
             if code is not None:
                 return code
             time.sleep(_REFRESH_SECONDS)
 
 
-def table(states: Sequence[RunState], width: int) -> "Table":
+def table_of(states: Sequence[RunState], width: int) -> "Table":
     """Those at work first, since a terminal may have fewer lines than a table has runs; no wider than ``width``.
 
     A narrow one shows fewer columns, and shortens names.
@@ -164,7 +148,8 @@ def table(states: Sequence[RunState], width: int) -> "Table":
             break
         shown.remove(COLUMNS.index(least))
     widths[0] = min(widths[0], max(1, width - sum(widths[i] + 1 for i in shown[1:])))
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    title = "; ".join(dict.fromkeys(state.remark for state in states))
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, title=title)
     for i in shown:
         drawn.add_column(COLUMNS[i], justify="left" if i < 2 else "right", no_wrap=True, width=widths[i])
     order = ("running", "testing", "failed", "stopped", "waiting", "done")
@@ -193,4 +178,4 @@ def line(state: RunState) -> str:
     """A run in a line of text."""
     named = zip(("loss", "error (%)", "it/s", "left"), state.cells[3:], strict=True)
     known = [f"{name} {value}" for name, value in named if value]
-    return ", ".join([f"{state.name}: {state.status}, iteration {state.cells[2]}", *known])
+    return ", ".join(filter(None, (f"{state.name}: {state.status}, iteration {state.cells[2]}", *known, state.remark)))

@@ -4,7 +4,6 @@ A run's folder may be half written, or somebody else's: each mistake is a UserEr
 """
 
 import csv
-import importlib.util
 import json
 import math
 import re
@@ -15,22 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from caffe_acu import position_log
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_net
 from caffe_acu.positions import LayerSeries, read_series
+from caffe_acu.reproduce.run_status import DONE, run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
-_COLUMNS = ("iteration", "train_loss", "test_loss", "test_error_percent")
+_COLUMNS = ("iteration", "lr", "train_loss", "test_loss", "test_error_percent")
 _COUNTS = {"seed": 0, "scale": 1, "max_iter": 1, "warmup_iter": 0}  # whole numbers of run.json, and their least values
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The curves of a run, by ascending iteration. What a test does not give is NaN."""
+    """The curves of a run, by ascending iteration. What is not known of an iteration is NaN."""
 
     train_iteration: np.ndarray  # int64 (T,)
+    rate: np.ndarray  # (T,) the learning rate of that iteration
     train_loss: np.ndarray  # (T,)
     test_iteration: np.ndarray  # int64 (U,)
     test_loss: np.ndarray  # (U,)
@@ -41,8 +43,26 @@ class Metrics:
         """The last one that anything is known of."""
         return int(max((*self.train_iteration[-1:], *self.test_iteration[-1:]), default=0))
 
+    @property
+    def rate_drops(self) -> list[tuple[int, float]]:
+        """Where the rate falls in steps: iterations, as far as the log tells them, and the new rates. A rate that
+        falls all the time has none."""
+        known = np.isfinite(self.rate)
+        iterations, rates = self.train_iteration[known], self.rate[known]
+        falls = np.flatnonzero(np.diff(rates) < 0) + 1
+        if len(falls) > len(rates) / 2:
+            return []
+        return list(zip(iterations[falls].tolist(), rates[falls].tolist(), strict=True))
 
-NO_METRICS = Metrics(*(np.zeros(0, dtype) for dtype in (np.int64, float, np.int64, float, float)))
+
+NO_METRICS = Metrics(*(np.zeros(0, dtype) for dtype in (np.int64, float, float, np.int64, float, float)))
+
+
+def remark_of(scale: int, differs: str = "") -> str:
+    """What stands beside numbers that are not comparable: "scaled 1/64, not comparable"; "" if they are."""
+    reasons = [differs] if differs else []
+    reasons += [f"scaled 1/{scale}"] if scale > 1 else []
+    return ", ".join([*reasons, "not comparable"]) if reasons else ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,12 @@ class RunRecord:
     data: str
     limit: int | None  # of the data set, if not all of it
     done: bool
+    differs: str  # from the paper, beside the scale; "" if nothing does
+
+    @property
+    def remark(self) -> str:
+        """Why its numbers are not comparable with the paper's; "" if they are."""
+        return remark_of(self.scale, self.differs)
 
     def metrics(self) -> Metrics:
         return read_metrics(self.folder)
@@ -66,6 +92,11 @@ class RunRecord:
     def iteration(self) -> int:
         """The last one that metrics.csv or the log knows of."""
         return self.metrics().iteration
+
+    @property
+    def status(self) -> str:
+        """Of :func:`run_status`, at this moment."""
+        return run_status(self.folder)
 
     def test(self) -> dict[str, Any]:
         """What ``caffe-acu evaluate --json`` wrote of the final weights."""
@@ -98,9 +129,11 @@ def read_run(folder: Path) -> RunRecord:
     description = _json_object(path, "which begins every run")
     counts = {name: _whole(path, description, name, least) for name, least in _COUNTS.items()}
     model, data, limit = description.get("model"), description.get("data"), description.get("limit")
-    if not isinstance(model, str) or not isinstance(data, str) or not (limit is None or _is_whole(limit, 1)):
-        raise UserError(f"{path}: model and data are names, and limit a number or null: was it edited?")
-    return RunRecord(folder, model=model, data=data, limit=limit, done=(folder / "DONE").is_file(), **counts)
+    differs = description.get("differs", "")
+    if not all(isinstance(name, str) for name in (model, data, differs)) or not (limit is None or _is_whole(limit, 1)):
+        raise UserError(f"{path}: model, data and differs are texts, and limit a number or null: was it edited?")
+    done = (folder / DONE).is_file()
+    return RunRecord(folder, model=model, data=data, limit=limit, done=done, differs=differs, **counts)
 
 
 def _whole(path: Path, description: Mapping[str, Any], name: str, least: int) -> int:
@@ -182,7 +215,7 @@ def _readable(path: Path) -> bool:
 
 
 def _of_log(log: TrainingLog) -> Metrics:
-    return Metrics(log.iterations, log.loss, log.test_iterations, log.test_loss, log.test_error)
+    return Metrics(log.iterations, log.rate, log.loss, log.test_iterations, log.test_loss, log.test_error)
 
 
 def _read_table(path: Path) -> Metrics:
@@ -205,6 +238,7 @@ def _read_table(path: Path) -> Metrics:
     trained, tested = known["train_loss"], known["test_loss"] | known["test_error_percent"]
     return Metrics(
         iterations[trained].astype(np.int64),
+        values["lr"][trained],
         values["train_loss"][trained],
         iterations[tested].astype(np.int64),
         values["test_loss"][tested],
@@ -214,12 +248,9 @@ def _read_table(path: Path) -> Metrics:
 
 def read_positions_over_time(folder: Path) -> list[LayerSeries]:
     """Of every active layer: from positions.npz, positions.log or the snapshots; none for networks without them."""
-    if importlib.util.find_spec("caffe_acu.position_log"):
-        from caffe_acu import position_log
-
-        for name, read in (("positions.npz", position_log.load_npz), ("positions.log", position_log.read_position_log)):
-            if (folder / name).is_file():
-                return _loaded(folder / name, read)
+    for name, read in (("positions.npz", position_log.load_npz), ("positions.log", position_log.read_position_log)):
+        if (folder / name).is_file():
+            return _loaded(folder / name, read)
     snapshots = list((folder / "snapshots").glob("*_iter_*.caffemodel"))
     active = snapshots and any(layer.type in ACTIVE_TYPES for layer in read_net(snapshots[0]).layer)
     return read_series(snapshots) if active else []

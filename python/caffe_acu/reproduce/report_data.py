@@ -13,11 +13,10 @@ from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import without_folders
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce.records import RunRecord
+from caffe_acu.reproduce.report.compact import MOST_MOMENTS
 from caffe_acu.reproduce.results import TableRuns
 from caffe_acu.reproduce.tables import Row
 
-MOST_POINTS = 1000  # of a curve
-MOST_ITERATIONS = 100  # at which a shape is shown
 MOST_SETS = 32  # of a layer
 _DECIMALS = 3  # of a position: a thousandth of a pixel
 _SETTINGS = ("type", "base_lr", "lr_policy", "gamma", "stepvalue", "power", "momentum", "weight_decay")
@@ -29,27 +28,28 @@ def report_data(
     """Of the runs and the ``results`` of the table; ``columns`` and ``rows``: its cells.
 
     A network that stands in several rows is shown with the first. Shapes are those of its first run, by seed. What
-    cannot be read is left out, and a line about it added to the remark. Numbers that are not finite become None.
+    cannot be read is left out, and a line about it added to the notes. Numbers that are not finite become None.
     """
-    remarks = [results["remark"], *results["notes"]]
+    notes = list(results["notes"])
     curves, shapes, settings = [], [], []
     for row in _rows_by_network(runs):
         named = {"row": runs.table.label(row), "model": row.printed.model}
         of_row = runs.by_model[row.printed.model]
-        settings.append({"row": named["row"], "text": _settings(of_row, remarks)})
+        settings.append({"row": named["row"], "text": _settings(of_row, notes)})
         for run in of_row:
             try:
                 curves.append({**named, "kind": row.kind, "seed": run.seed, **_curves(run)})
             except UserError as error:
-                remarks.append(str(error))
+                notes.append(str(error))
         if of_row and row.kind == "acu":
             try:
                 shapes += [{**named, "seed": of_row[0].seed, **shape} for shape in _shapes(of_row[0])]
             except UserError as error:
-                remarks.append(str(error))
+                notes.append(str(error))
     return {
         "title": results["title"],
-        "remark": "; ".join(dict.fromkeys(map(runs.publishable, filter(None, remarks)))),
+        "remark": results["remark"],
+        "notes": list(dict.fromkeys(map(runs.publishable, notes))),
         "command": results["command"],
         "table": {"columns": columns, "rows": rows},
         "curves": curves,
@@ -72,15 +72,15 @@ def _curves(run: RunRecord) -> dict[str, Any]:
     tested = np.isfinite(metrics.test_error)
     return {
         "warmup_iter": run.warmup_iter,
+        "rate_drops": metrics.rate_drops,
         "train": _curve("loss", metrics.train_iteration, metrics.train_loss),
         "test": _curve("error", metrics.test_iteration[tested], metrics.test_error[tested]),
     }
 
 
 def _curve(name: str, iterations: np.ndarray, values: np.ndarray) -> dict[str, list[Any]]:
-    kept = evenly(len(iterations), MOST_POINTS)
-    finite = [value if math.isfinite(value) else None for value in values[kept].tolist()]
-    return {"iteration": iterations[kept].tolist(), name: finite}
+    finite = [value if math.isfinite(value) else None for value in values.tolist()]
+    return {"iteration": iterations.tolist(), name: finite}
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -93,13 +93,14 @@ def _shapes(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _shape(layer: LayerSeries) -> dict[str, Any]:
-    moments = evenly(len(layer.iterations), MOST_ITERATIONS)
+    moments = evenly(len(layer.iterations), MOST_MOMENTS)
     sets = evenly(layer.x.shape[1], MOST_SETS)
     return {
         "layer": layer.layer,
         "kernel": list(layer.kernel_size),
         "sets": layer.x.shape[1],
         "set_numbers": sets.tolist(),
+        "records": len(layer.iterations),
         "iterations": layer.iterations[moments].tolist(),
         "x": _rounded(layer.x[moments][:, sets]),
         "y": _rounded(layer.y[moments][:, sets]),
@@ -113,14 +114,14 @@ def _rounded(positions: np.ndarray) -> list[Any]:
     return np.round(positions, _DECIMALS).tolist()
 
 
-def _settings(runs: list[RunRecord], remarks: list[str]) -> str:
+def _settings(runs: list[RunRecord], notes: list[str]) -> str:
     """Of the runs of a network, in a line for each different setting."""
     lines: dict[str, list[int]] = {}
     for run in runs:
         try:
             lines.setdefault(_settings_of(run), []).append(run.seed)
         except UserError as error:
-            remarks.append(str(error))
+            notes.append(str(error))
     if not lines:
         return "not run"
     return "; ".join(f"{line}; seed {', '.join(map(str, seeds))}" for line, seeds in lines.items())

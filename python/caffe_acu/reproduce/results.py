@@ -8,7 +8,7 @@ from typing import Any
 
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import command_line, describe_environment, hardware, without_folders
-from caffe_acu.reproduce.records import RunRecord, find_runs
+from caffe_acu.reproduce.records import RunRecord, find_runs, remark_of
 from caffe_acu.reproduce.statistics import Sample, gain
 from caffe_acu.reproduce.tables import Comparison, PaperTable, Row, model_of
 
@@ -18,10 +18,6 @@ _OF_ONE_RUN = ("date", "seed")  # in env.json, which tell nothing about where it
 def results_folder(results: Path, scale: int = 1) -> Path:
     """Where runs and tables of a scale stand below a folder of results, so that scales never mix."""
     return results if scale == 1 else results / f"scaled-{scale}"
-
-
-def scale_remark(scale: int) -> str:
-    return "" if scale == 1 else f"scaled 1/{scale}, not comparable"
 
 
 @dataclass
@@ -50,6 +46,15 @@ class TableRuns:
                 except UserError as error:
                     self.note(str(error))
         return found
+
+    def remark(self, runs: Iterable[RunRecord]) -> str:
+        """Why what these runs gave is not comparable with the paper's; "" if it is."""
+        found = dict.fromkeys(run.remark for run in runs)
+        return "; ".join(filter(None, found)) or remark_of(self.scale)
+
+    def remark_of_results(self, *models: str) -> str:
+        """The same of the runs of networks that are done."""
+        return self.remark(run for model in models for run in self.by_model[model] if run.done)
 
     def note(self, line: str) -> None:
         line = self.publishable(line)
@@ -84,10 +89,11 @@ def read_runs(table: PaperTable, results: Path, scale: int = 1) -> TableRuns:
     return found
 
 
-def table_results(runs: TableRuns, seeds: int | None = None) -> dict[str, Any]:
+def table_results(runs: TableRuns, seeds: int | None = None, command: str | None = None) -> dict[str, Any]:
     """All that is known of the table, for JSON.
 
-    ``seeds``: how many runs make a row done, if not as many as the paper averaged. A row of differences ("improvement
+    ``seeds``: how many runs make a row done, if not as many as the paper averaged. ``command``: that made the runs and
+    the table, if not the one in progress. A row of differences ("improvement
     over Base, points") has a value for each of its own runs, measured from the mean over all runs of the other
     network, so its standard deviation is that of its own runs; comparisons have the standard error of both.
     """
@@ -95,19 +101,15 @@ def table_results(runs: TableRuns, seeds: int | None = None) -> dict[str, Any]:
     rows = [_row(runs, row, seeds) for row in table.rows]
     comparisons = [_comparison(runs, comparison) for comparison in table.comparisons]
     environments = _environments(runs)
-    remark = scale_remark(runs.scale)
-    if remark:
-        for comparison in comparisons:
-            comparison["remark"] += f" ({remark})"
     here = describe_environment()
     return {
         "paper": table.paper,
         "table": table.id,
         "title": table.title,
         "scale": runs.scale,
-        "remark": remark,
+        "remark": runs.remark(runs.runs),
         "notes": [*_mixtures(runs, environments), *runs.notes],
-        "command": command_line(),
+        "command": command or command_line(),
         "date": here["date"],
         "commit": here["commit"],
         "rows": rows,
@@ -140,7 +142,8 @@ def _row(runs: TableRuns, row: Row, seeds: int | None) -> dict[str, Any]:
         "difference": ours["mean"] - printed.value if ours else None,
         "params": count.parameters,
         "madds": count.multiply_adds,
-        "status": _status(finished, seeds or row.runs, begun=bool(runs.by_model[printed.model])),
+        "status": _status(runs, row, finished, seeds or row.runs),
+        "remark": runs.remark_of_results(*filter(None, (row.reference, printed.model))),
     }
 
 
@@ -149,12 +152,30 @@ def _ours(by_seed: Iterable[int], values: Sequence[float]) -> dict[str, Any]:
     return {"mean": sample.mean, "std": sample.std, "n": sample.n, "seeds": list(by_seed), "values": list(values)}
 
 
-def _status(finished: int, wanted: int, begun: bool) -> str:
+def _status(runs: TableRuns, row: Row, finished: int, wanted: int) -> str:
+    """ "done", "not run", or what there is and what became of the rest: "2 of 5 runs, stopped at iteration 700"."""
     if finished >= wanted:
         return "done"
-    if finished:
-        return f"{finished} of {wanted} runs"
-    return "running" if begun else "not run"
+    unfinished = _unfinished(runs, runs.by_model[row.printed.model])
+    if not finished and not unfinished and row.reference and runs.errors(row, row.printed.model):
+        unfinished = "what it is measured from is not run"
+    count = f"{finished} of {wanted} runs" if finished else ""
+    return ", ".join(filter(None, (count, unfinished))) or "not run"
+
+
+def _unfinished(runs: TableRuns, of_row: list[RunRecord]) -> str:
+    """What the runs of a network do that are not done: work, if any does, else that one failed, or stopped."""
+    states = {run.status: run for run in reversed(of_row)}
+    if states.keys() & {"running", "testing"}:
+        return "running"
+    for status in ("failed", "stopped"):
+        if status in states:
+            try:
+                return f"{status} at iteration {states[status].iteration:,}"
+            except UserError as error:  # of a damaged metrics.csv
+                runs.note(str(error))
+                return status
+    return ""
 
 
 def _comparison(runs: TableRuns, comparison: Comparison) -> dict[str, Any]:
@@ -181,6 +202,8 @@ def _comparison(runs: TableRuns, comparison: Comparison) -> dict[str, Any]:
             "significant": ours.significant,
             "remark": ours.remark,
         }
+    if not_comparable := runs.remark_of_results(base.printed.model, acu.printed.model):
+        compared["remark"] += f" ({not_comparable})"
     return compared
 
 
@@ -188,6 +211,8 @@ def _environments(runs: TableRuns) -> list[dict[str, Any]]:
     """Of all runs, each kind once: that of its first run."""
     kinds: dict[str, dict[str, Any]] = {}
     for run in runs.runs:
+        if run.status == "waiting":
+            continue
         try:
             environment = run.environment()
         except UserError as error:
@@ -207,10 +232,6 @@ def _mixtures(runs: TableRuns, environments: list[dict[str, Any]]) -> list[str]:
     machines = dict.fromkeys(_machine(environment) for environment in environments)
     if len(machines) > 1:
         notes.append(f"runs on {len(machines)} kinds of hardware: {' | '.join(machines)}")
-    limits = sorted({run.limit for run in runs.runs if run.limit is not None})
-    if limits:
-        some = "all" if all(run.limit for run in runs.runs) else "some"
-        notes.append(f"{some} runs saw a part of the data (limit {' or '.join(map(str, limits))}): not comparable")
     return [*notes, *_mixed_data(runs)]
 
 

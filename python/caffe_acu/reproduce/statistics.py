@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import stdtr
 
 _LEVEL = 0.05  # two-sided: a difference that chance makes less often is called significant
+_ROUNDING = 1e-9  # points: what equal values may seem to differ by, when their mean is rounded
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def gain(base: Sample, other: Sample) -> Gain:
         return Gain(points, None, None, f"{words}; {single}: no standard error")
     shares = base.std**2 / base.n, other.std**2 / other.n
     error = math.sqrt(sum(shares))
-    if error == 0:
+    if error < _ROUNDING:
         return Gain(points, 0.0, None, f"{words}; the runs of each do not differ: nothing to compare it with")
     freedom = sum(shares) ** 2 / (shares[0] ** 2 / (base.n - 1) + shares[1] ** 2 / (other.n - 1))
     chance = 2 * float(stdtr(freedom, -abs(points) / error))

@@ -1,7 +1,6 @@
 """The results of a table as files: JSON, CSV with a line per row, Markdown, and a page in HTML."""
 
 import csv
-import importlib.util
 import io
 import json
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import hardware
 from caffe_acu.net_param import write_atomically
 from caffe_acu.papers.our_results import our_cell
+from caffe_acu.reproduce.report.page import html_report
 from caffe_acu.reproduce.report_data import report_data
 from caffe_acu.reproduce.results import TableRuns, results_folder, table_results
 
@@ -24,23 +24,19 @@ _CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def write_table(runs: TableRuns, folder: Path, seeds: int | None = None) -> dict[str, Path]:
-    """Writes ``<folder>/<paper>/<table>`` as .json, .csv, .md and .html; returns the files by these endings
-    (no .html without the module that draws it).
+def write_table(runs: TableRuns, folder: Path, seeds: int | None = None, command: str | None = None) -> dict[str, Path]:
+    """Writes ``<folder>/<paper>/<table>`` as .json, .csv, .md and .html; returns the files by these endings.
 
-    ``folder`` is that of all results; those of a scale get one of their own below it. ``seeds``: see
+    ``folder`` is that of all results; those of a scale get one of their own below it. ``seeds`` and ``command``: see
     :func:`table_results`.
     """
-    results = table_results(runs, seeds)
+    results = table_results(runs, seeds, command)
     contents = {
         "json": json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "csv": as_csv(results),
         "md": as_markdown(results),
+        "html": html_report(report_data(runs, results, *cells(results))),
     }
-    if importlib.util.find_spec("caffe_acu.reproduce.report"):
-        from caffe_acu.reproduce.report.page import html_report
-
-        contents["html"] = html_report(report_data(runs, results, *cells(results)))
     place = results_folder(folder, runs.scale) / runs.table.paper
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -60,23 +56,23 @@ def as_csv(results: Results) -> str:
     for row in results["rows"]:
         ours = row["ours"] or {}
         listed = {name: " ".join(map(str, ours[name])) for name in ("seeds", "values") if ours}
-        writer.writerow({**row, **ours, **listed, "remark": results["remark"]})
+        writer.writerow({**row, **ours, **listed})
     return text.getvalue()
 
 
 def cells(results: Results) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table, for people."""
     head = ["row", "data", "metric", "paper", "ours", "difference", "params", "MAdds", "status"]
-    return head, [_cells(row, results["remark"]) for row in results["rows"]]
+    return head, [_cells(row) for row in results["rows"]]
 
 
-def _cells(row: Mapping[str, Any], remark: str) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         row["row"],
         row["dataset"],
         row["metric"],
         _paper(row),
-        our_cell(row, remark),
+        our_cell(row),
         "-" if row["difference"] is None else f"{row['difference']:+.2f}",
         f"{row['params']:,}",
         f"{row['madds']:,}",
@@ -101,7 +97,7 @@ def as_markdown(results: Results) -> str:
         "",
         tables.markdown([tuple(head), *map(tuple, rows)]),
         "",
-        "## Compared",
+        "## Gains of one row over another",
         "",
         *map(_compared, results["comparisons"]),
         "",
@@ -122,8 +118,9 @@ def as_markdown(results: Results) -> str:
 def _compared(comparison: Mapping[str, Any]) -> str:
     significant = {True: "; significant at 5 %", False: "; not significant at 5 %", None: ""}
     return (
-        f"- {comparison['base']} against {comparison['acu']}, {comparison['dataset']}, {comparison['metric']}: paper "
-        f"{comparison['paper_gain']:+.2f} points; ours {comparison['remark']}{significant[comparison['significant']]}"
+        f'- {comparison["dataset"]}, {comparison["metric"]}: "{comparison["acu"]}" against "{comparison["base"]}": '
+        f"paper {comparison['paper_gain']:+.2f} points; ours {comparison['remark']}"
+        f"{significant[comparison['significant']]}"
     )
 
 

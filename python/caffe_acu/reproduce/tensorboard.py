@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 from caffe_acu.positions import LayerSeries
-from caffe_acu.reproduce.records import Metrics, read_metrics, read_positions_over_time
+from caffe_acu.reproduce.records import Metrics, read_metrics, read_positions_over_time, read_run
 from caffe_acu.reproduce.watch import run_name
 
 Value = tuple[str, int, float]  # tag, iteration, value
@@ -29,7 +29,8 @@ def check_tensorboard() -> None:
 
 
 class EventFolder:
-    """What is written of a run, in ``<folder>/<network>/seed<k>``.
+    """What is written of a run, in ``<folder>/<network>/seed<k>``, which TensorBoard calls it by; below a folder that
+    says so if it is not comparable with the paper's ("scaled 1-64, not comparable").
 
     What is there already, by tag and iteration, is not written again, also if an earlier process wrote it. A run that
     was begun anew needs a new folder. A context, at whose end the file is closed.
@@ -37,7 +38,8 @@ class EventFolder:
 
     def __init__(self, run: Path, folder: Path) -> None:
         self._run = run
-        self._place = folder / run_name(run)
+        remark = read_run(run).remark if (run / "run.json").is_file() else ""
+        self._place = folder / remark.replace("/", "-") / run_name(run)
         self._written = {(tag, step) for tag, step, _ in read_events(self._place)}
         self._writer: Any = None  # opened with the first value, since that makes a file
 
@@ -73,11 +75,12 @@ class EventFolder:
 
 def _curves(metrics: Metrics) -> Iterator[Value]:
     for tag, iterations, values in (
+        ("lr", metrics.train_iteration, metrics.rate),
         ("loss/train", metrics.train_iteration, metrics.train_loss),
         ("loss/test", metrics.test_iteration, metrics.test_loss),
         ("error/test_percent", metrics.test_iteration, metrics.test_error),
     ):
-        # A test without accuracy has none; a loss that became NaN is told.
+        # A test without accuracy has none, the last iteration no rate; a loss that became NaN is told.
         known = np.full(len(values), True) if tag == "loss/train" else ~np.isnan(values)
         yield from _series(tag, iterations[known], values[known])
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 from caffe_acu.reproduce.records import Metrics, read_metrics, read_run
+from caffe_acu.reproduce.run_status import run_status
 
 _SECONDS = 2  # between two looks at the files
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
@@ -28,23 +29,34 @@ _HIDE, _SHOW = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our
 
 @dataclass(frozen=True)
 class Watched:
-    """A run as it stands now. ``mark`` is the letter at the end of its curves."""
+    """A run as it stands now.
+
+    Attributes:
+        mark: the letter at the end of its curves.
+        status: of run_status.
+        max_iter: where the folder tells.
+        remark: why its numbers are not comparable with the paper's.
+    """
 
     mark: str
     name: str
+    status: str
     metrics: Metrics
-    max_iter: int | None  # where the folder tells
-    done: bool
+    max_iter: int | None = None
+    remark: str = ""
 
     @property
     def line(self) -> str:
         of = f" of {self.max_iter:,}" if self.max_iter else ""
         parts = [f"{self.mark}  {self.name}: iteration {self.metrics.iteration:,}{of}"]
+        rates = self.metrics.rate[np.isfinite(self.metrics.rate)]
+        if len(rates):
+            parts.append(f"lr {rates[-1]:g}")
         if len(self.metrics.train_loss):
             parts.append(f"loss {self.metrics.train_loss[-1]:.3f}")
         if len(self.metrics.test_error):
             parts.append(f"test error {self.metrics.test_error[-1]:.2f} %")
-        return ", ".join([*parts, "done"] if self.done else parts)
+        return ", ".join(filter(None, (*parts, self.status, self.remark)))
 
 
 def look(folders: Sequence[Path]) -> list[Watched]:
@@ -55,10 +67,12 @@ def look(folders: Sequence[Path]) -> list[Watched]:
 def _look(folder: Path, mark: str) -> Watched:
     if not any((folder / name).is_file() for name in _TRACES):
         raise UserError(f"{folder}: no run in it: none of {', '.join(_TRACES)} is there")
-    done = (folder / "DONE").is_file()  # before the metrics, so that those of a finished run are complete
-    # A trial of `caffe-acu trial` has no run.json, but all that is drawn.
-    max_iter = read_run(folder).max_iter if (folder / "run.json").is_file() else None
-    return Watched(mark, run_name(folder), read_metrics(folder), max_iter, done)
+    status = run_status(folder)  # before the metrics, so that those of a finished run are complete
+    name, metrics = run_name(folder), read_metrics(folder)
+    if not (folder / "run.json").is_file():  # a trial of `caffe-acu trial`, which has all that is drawn, but no lock
+        return Watched(mark, name, "done" if status == "done" else "", metrics)
+    run = read_run(folder)
+    return Watched(mark, name, status, metrics, run.max_iter, run.remark)
 
 
 def run_name(folder: Path) -> str:
@@ -129,7 +143,7 @@ def watch(folders: Sequence[Path], once: bool, write: Callable[[], None]) -> Non
             sys.stdout.write("\x1b[H" + "\x1b[K\r\n".join(lines) + "\x1b[K\x1b[J")
             sys.stdout.flush()
             write()
-            if all(run.done for run in runs) or pressed(_SECONDS):
+            if all(run.status == "done" for run in runs) or pressed(_SECONDS):
                 break
     print(picture(runs, *shutil.get_terminal_size()))  # what stays
 

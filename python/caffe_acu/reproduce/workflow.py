@@ -12,6 +12,7 @@ from pathlib import Path
 
 from caffe_acu.child_processes import at_parents_end
 from caffe_acu.errors import UserError
+from caffe_acu.experiments.environment import command_line
 from caffe_acu.net_param import write_atomically
 from caffe_acu.reproduce.estimate import memory_mb
 from caffe_acu.reproduce.plan import Plan, Training
@@ -104,7 +105,7 @@ def _table_command(plan: Plan, scale: int) -> list[str]:
     place = ["--results", "." if scale == 1 else "..", "--scale", str(scale)]
     if plan.figure:
         return ["figure", plan.figure.paper, str(plan.figure.number), *place]
-    command = ["table", plan.table.paper, plan.table.id, *place]
+    command = ["table", plan.table.paper, plan.table.id, *place, "--made-by", command_line()]
     return [*command, "--seeds", str(plan.seeds)] if plan.seeds else command
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 NOT_KNOWN = "–"
 NOT_RUN = "not run"
-_NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ?[%MGkx±(].*)?")
-_GAINS = ("ACU", "against", "paper's gain", "our gain", "standard error", "significant", "remark")
+_NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ?[%MGk]| ?[±(].*)?")
+_LONG = 40  # characters, above which a cell is set in several lines
+_GAINS = ("row", "against", "data", "metric", "paper's gain", "our gain", "standard error", "significant", "remark")
 
 Cell = tuple[str, str]  # text, CSS classes
 
@@ -24,7 +25,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, li
 
 
 def gains(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list]:
-    """The comparisons of ACUs with their bases, as a table."""
+    """The comparisons of rows, mostly of an ACU with its base, as a table."""
     return table(_GAINS, [_gain(comparison) for comparison in comparisons])
 
 
@@ -39,6 +40,8 @@ def _gain(comparison: Mapping[str, Any]) -> list[str]:
     return [
         comparison["acu"],
         comparison["base"],
+        comparison["dataset"],
+        comparison["metric"],
         _points(comparison["paper_gain"], "+"),
         NOT_RUN if comparison["our_gain"] is None else _points(comparison["our_gain"], "+"),
         _points(comparison["standard_error"], ""),
@@ -57,8 +60,9 @@ def _kind(texts: Sequence[str]) -> str:
 
 
 def _cell(text: str, kind: str) -> Cell:
-    return text, f"{kind} missing".strip() if _is_missing(text) else kind
+    states = {"missing": _is_missing(text), "long": len(text) > _LONG}
+    return text, " ".join(filter(None, (kind, *(name for name, is_so in states.items() if is_so))))
 
 
 def _is_missing(text: str) -> bool:
-    return text in ("", NOT_KNOWN, NOT_RUN)
+    return text in ("", "-", NOT_KNOWN, NOT_RUN)

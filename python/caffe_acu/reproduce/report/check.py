@@ -7,10 +7,10 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 
-_KEYS = ("title", "remark", "command", "table", "curves", "shapes", "settings", "environments", "comparisons")
+_KEYS = ("title", "remark", "notes", "command", "table", "curves", "shapes", "settings", "environments", "comparisons")
 _CURVE = ("row", "model", "kind", "seed", "warmup_iter", "train", "test")
 _SHAPE = ("row", "model", "seed", "layer", "kernel", "iterations", "x", "y", "fixed")
-_COMPARISON = ("base", "acu", "paper_gain", "our_gain", "standard_error", "significant", "remark")
+_COMPARISON = ("base", "acu", "dataset", "metric", "paper_gain", "our_gain", "standard_error", "significant", "remark")
 
 
 def check(data: Mapping[str, Any]) -> None:

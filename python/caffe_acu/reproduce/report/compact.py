@@ -1,6 +1,6 @@
 """Curves and positions, made small enough to travel inside a page.
 
-Positions are written as differences from one moment to the next, in steps of 1/10,000 pixel: whole numbers, of which
+Positions are written as differences from one moment to the next, in steps of 1/1,000 pixel: whole numbers, of which
 most are short, and which add up without error.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 _MAX_POINTS = 1000  # of a training curve; more than a screen shows
-_MAX_MOMENTS, _MIN_MOMENTS = 201, 26  # of a layer's movement
-_MAX_POSITIONS = 2_000_000  # of all layers and moments of a page: about 12 MB
-STEPS_PER_PIXEL = 10_000
+MOST_MOMENTS, _MIN_MOMENTS = 201, 26  # of a layer's movement
+_MAX_POSITIONS = 2_000_000  # of all layers and moments of a page: about 10 MB
+STEPS_PER_PIXEL = 1_000
 
 
 def compact_curves(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -30,6 +30,7 @@ def compact_curves(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "kind": curve["kind"],
             "seed": curve["seed"],
             "warmup": curve["warmup_iter"] or 0,
+            "drops": [[iteration, float(f"{rate:.6g}")] for iteration, rate in curve.get("rate_drops", ())],
             "averaged": span,
             "train": _averaged(*_arrays(curve["train"], "loss"), span),
             "test": _listed(*_arrays(curve["test"], "error")),
@@ -41,7 +42,7 @@ def compact_curves(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def compact_shapes(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The layers grouped by run, with at most 201 moments each, fewer where all together would be too many."""
     positions = sum(np.size(shape["x"]) / len(shape["iterations"]) for shape in shapes)
-    moments = int(np.clip(_MAX_POSITIONS // max(positions, 1), _MIN_MOMENTS, _MAX_MOMENTS))
+    moments = int(np.clip(_MAX_POSITIONS // max(positions, 1), _MIN_MOMENTS, MOST_MOMENTS))
     runs: dict[tuple, dict[str, Any]] = {}
     for shape in shapes:
         name = (shape["row"], shape["model"], shape["seed"])
@@ -51,8 +52,8 @@ def compact_shapes(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _layer(shape: Mapping[str, Any], moments: int) -> dict[str, Any]:
-    records = len(shape["iterations"])
-    kept = np.unique(np.linspace(0, records - 1, min(moments, records)).round().astype(int))
+    known = len(shape["iterations"])
+    kept = np.unique(np.linspace(0, known - 1, min(moments, known)).round().astype(int))
     shown = len(shape["fixed"])
     total = shape.get("sets", shown)
     # Which ones were sampled is known only if it is said.
@@ -63,7 +64,7 @@ def _layer(shape: Mapping[str, Any], moments: int) -> dict[str, Any]:
         "sets": total,
         "numbers": numbers,
         "fixed": [int(index) for index in shape["fixed"]],
-        "records": records,
+        "records": shape.get("records", known),
         "iterations": [int(shape["iterations"][index]) for index in kept],
         "x": _differences(np.array(shape["x"], dtype=np.float64)[kept]),
         "y": _differences(np.array(shape["y"], dtype=np.float64)[kept]),

@@ -1,6 +1,7 @@
 // Training loss and test error, drawn anew for every width, range and choice of rows.
 
 const MARGIN = { left: 52, right: 14, top: 20, bottom: 40 };
+const LETTER = 6.5; // pixels, with the gap before a word shared among its letters
 const FEW = 40; // points up to which each gets a dot
 
 class Chart {
@@ -32,7 +33,7 @@ class Chart {
     this.svg = drawn("svg", { ...size, role: "img", "aria-label": label, tabindex: 0 });
     const upright = { y1: MARGIN.top, y2: this.height - MARGIN.bottom };
     this.cross = drawn("line", { class: "cross", visibility: "hidden", ...upright });
-    this.svg.append(this.axes(), this.warmups(upright), this.window(), this.cross);
+    this.svg.append(this.axes(), this.marks(upright), this.window(), this.cross);
     this.listen();
     this.plot.replaceChildren(this.svg, this.tip);
   }
@@ -94,19 +95,28 @@ class Chart {
     return group;
   }
 
-  warmups(upright) {
+  // The ends of warm-ups, and where the learning rate drops, each with its words on a line of their own.
+  marks(upright) {
     const group = drawn("g");
-    const ends = new Set(this.lines.flatMap((line) => line.row.warmups));
-    [...ends].filter((end) => end >= this.x.from && end <= this.x.to).forEach((end, number) => {
-      const x = this.x.at(end);
-      const place = x > this.width * 0.6 ? { x: x - 5, "text-anchor": "end" } : { x: x + 5, "text-anchor": "start" };
-      const y = MARGIN.top + 11 + 14 * number;
-      group.append(
-        drawn("line", { class: "warmup-line", x1: x, x2: x, ...upright }),
-        drawn("text", { ...place, y }, `warm-up ends at ${count(end)}`),
-      );
-    });
+    const rows = this.lines.map((line) => line.row);
+    const ends = [...new Set(rows.flatMap((row) => row.warmups))].filter((at) => this.inside(at));
+    const drops = new Map(rows.flatMap((row) => row.drops).filter(([at]) => this.inside(at)));
+    ends.forEach((end, number) => this.mark(group, "warmup-line", end, number, `warm-up ends at ${count(end)}`, upright));
+    [...drops].forEach(([at, rate], number) =>
+      this.mark(group, "drop-line", at, ends.length + number, `rate ${rate}`, upright));
     return group;
+  }
+
+  inside(iteration) {
+    return iteration >= this.x.from && iteration <= this.x.to;
+  }
+
+  mark(group, kind, iteration, line, text, upright) {
+    const x = this.x.at(iteration);
+    const fits = x + LETTER * text.length < this.width - MARGIN.right;
+    const place = fits ? { x: x + 5, "text-anchor": "start" } : { x: x - 5, "text-anchor": "end" };
+    const y = MARGIN.top + 11 + 14 * line;
+    group.append(drawn("line", { class: kind, x1: x, x2: x, ...upright }), drawn("text", { ...place, y }, text));
   }
 
   strokes({ row, points, raw }) {

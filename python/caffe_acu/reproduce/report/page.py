@@ -26,16 +26,19 @@ _SCRIPTS = ("elements.js", "rows.js", "axes.js", "curves.js", "shapes.js", "play
 def html_report(data: Mapping[str, Any]) -> str:
     """The page for ``data``, to be written as UTF-8.
 
-    Keys of ``data``: title, remark, command, table, curves, shapes, settings, environments, comparisons. Iterations
-    are the solver's, errors percent, positions pixels (T, sets, K) from the base point; None and NaN are "not known".
-    ``curves`` and ``shapes`` may be empty, which the page says. A shape may tell of how many sets its own were sampled
-    ("sets") and which these are ("set_numbers"). UserError for data of another form.
+    Keys of ``data``: title, remark (why the numbers are not comparable; stands beside all of them), notes, command,
+    table, curves, shapes, settings, environments, comparisons. Iterations are the solver's, errors percent, positions
+    pixels (T, sets, K) from the base point; None and NaN are "not known". ``curves`` and ``shapes`` may be empty,
+    which the page says. A curve may tell where its learning rate drops ("rate_drops", pairs of iteration and new
+    rate). A shape may tell of how many sets its own were sampled ("sets"), which these are ("set_numbers"), and of how
+    many records its moments ("records"). UserError for data of another form.
     """
     check(data)
     script = Markup("\n(() => {\n%s})();\n") % Markup("".join(map(_beside, _SCRIPTS)))
     return _template().render(
         title=data["title"],
         remark=data["remark"],
+        notes=data["notes"],
         command=data["command"],
         results=table(data["table"]["columns"], data["table"]["rows"]),
         gains=gains(data["comparisons"]),

@@ -1,7 +1,7 @@
 // The rows of the curves: a name, a colour and a dash for each, and their values over all seeds.
 
 const BASE_DASH = "7 4";
-const COLOURS = 9;
+const COLOURS = 12; // as many networks as a table has
 const HALF = 4; // records on each side in a running mean, as in the figures; fewer where there are few
 
 function rowsOf(curves) {
@@ -17,8 +17,10 @@ function rowsOf(curves) {
     row.name = namesakes > 1 ? `${row.row} (${row.model})` : row.row;
     row.colour = `var(--colour-${number % COLOURS})`;
     row.dash = row.kind === "base" ? { "stroke-dasharray": BASE_DASH } : {};
-    row.warmups = [...new Set(row.runs.map((run) => run.warmup))].filter((iteration) => iteration > 0);
-    row.empty = row.runs.every((run) => run.train[0].length + run.test[0].length === 0);
+    const known = row.runs.filter((run) => run.train[0].length + run.test[0].length > 0);
+    row.empty = known.length === 0;
+    row.warmups = [...new Set(known.map((run) => run.warmup))].filter((iteration) => iteration > 0);
+    row.drops = known.flatMap((run) => run.drops);
   });
   return all;
 }

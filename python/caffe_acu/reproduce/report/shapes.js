@@ -1,6 +1,6 @@
 // The shapes of a run's layers, and their movement under one slider.
 
-const STEPS_PER_PIXEL = 10000;
+const STEPS_PER_PIXEL = 1000;
 const MARGIN_PIXELS = 0.5; // around the outermost synapse
 const MANY = 8; // sets in one panel, above which each is drawn finer
 const WAY_STEP = 0.004; // of the panel's width: nearer points of a way are one
@@ -12,11 +12,14 @@ function summed(differences) {
   return differences.map((moment) => moment.map((set, s) => set.map((step, k) => added(step, s, k))));
 }
 
-// "0, 16, 32, … 496" for numbers at equal distances, otherwise all of them.
+// "0, 16, 32, … 496": evenly spread, but for rounding.
 function sequence(numbers) {
-  const even = numbers.every((number, index) => number === numbers[0] + index * (numbers[1] - numbers[0]));
-  if (!even || numbers.length < 6) return numbers.join(", ");
-  return `${numbers.slice(0, 3).join(", ")}, … ${numbers.at(-1)}`;
+  return numbers.length < 6 ? numbers.join(", ") : `${numbers.slice(0, 3).join(", ")}, … ${numbers.at(-1)}`;
+}
+
+// A name that may be broken after an underscore.
+function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part) => [element("wbr"), part]).slice(1);
 }
 
 class Layer {
@@ -34,7 +37,7 @@ class Layer {
     const sampled = this.shown < this.sets ? `${this.shown} of ` : "";
     const sets = this.sets > 1 ? `, ${sampled}${count(this.sets)} sets` : "";
     const words = `${this.kernel.join("×")}, ${synapses} synapses${sets}`;
-    const title = element("div", {}, element("h3", {}, this.layer), element("p", {}, words));
+    const title = element("div", {}, element("h3", {}, ...breakable(this.layer)), element("p", {}, words));
     if (this.shown > MANY && this.numbers) title.append(element("p", {}, `sets ${sequence(this.numbers)}`));
     if (this.shown > 1 && this.shown <= MANY) title.append(this.key());
     const header = element("header", {}, title);
