@@ -12,7 +12,7 @@ import fake_slurm
 from caffe_acu.errors import UserError
 from caffe_acu.reproduce.execute import ends_as_interrupts
 from caffe_acu.reproduce.locks import RUN_LOCK, is_locked
-from caffe_acu.reproduce.plan import plan
+from caffe_acu.reproduce.plan import Plan, plan
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run
 from caffe_acu.reproduce.workflow import Machines, snakemake_command, write_workflow
 from reproduce_runs import (
@@ -30,23 +30,36 @@ pytest.importorskip("snakemake_executor_plugin_slurm")
 PROFILE = Path(__file__).resolve().parents[2] / "scripts/slurm"
 
 
-def test_the_graph_is_taken(tmp_path):
-    needed = plan("grouped", "table2", 2)
-    machines = Machines(8, (0,), executor="slurm", profile=PROFILE)
+def graph(tmp_path: Path, needed: Plan, profile: Path) -> str:
+    """What Snakemake would do."""
+    machines = Machines(8, (0,), executor="slurm", profile=profile)
     config = write_workflow(tmp_path, needed, 1, needed.trainings, machines)
     line = [*snakemake_command(tmp_path, config, machines), "--dry-run", "--printshellcmds"]
     called = subprocess.run(
         line, capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}
     )
     assert called.returncode == 0, called.stderr
-    assert "gres=gpu:1" in called.stdout
-    assert f"exec {sys.executable} -m caffe_acu.cli.main run grouped/runs/resnet29_acu_fixed/seed2" in called.stdout
+    return called.stdout
+
+
+def test_the_graph_is_taken(tmp_path):
+    needed = plan("grouped", "table2", 2)
+    told = graph(tmp_path, needed, PROFILE)
+    assert "gres=gpu:1" in told
+    assert f"exec {sys.executable} -m caffe_acu.cli.main run grouped/runs/resnet29_acu_fixed/seed2" in told
     # Not `--gpus`: the GPUs of all jobs on a machine are called 0.
-    assert called.stdout.count(" --gpu 0 --minutes 1440 > ") == len(needed.trainings)
-    jobs = called.stdout.split("rule run:")
+    assert told.count(" --gpu 0 --minutes 1440 > ") == len(needed.trainings)
+    jobs = told.split("rule run:")
     (fixed,) = (job for job in jobs if "output: grouped/runs/resnet29_acu_fixed/seed2/DONE" in job)
     assert "input: grouped/runs/resnet29_acu/seed1/DONE" in fixed
     assert all(int(job.partition("mem_mb=")[2].partition(",")[0]) < 6000 for job in jobs[1:])  # a GPU has memory
+
+
+def test_a_profile_need_not_limit_the_time(tmp_path):
+    text = (PROFILE / "config.yaml").read_text().replace("runtime: 1440", "slurm_partition: long")
+    (tmp_path / "config.yaml").write_text(text)
+    told = graph(tmp_path, plan("cvpr2017", "figure5"), tmp_path)
+    assert " --gpu 0 " in told and "--minutes" not in told
 
 
 @pytest.mark.parametrize("gpus", [{"gpus": (0, 1)}, {"gpus": (2,)}, {"gpus": (0,), "runs_per_gpu": 2}], ids=str)
