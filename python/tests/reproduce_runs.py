@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from caffe_acu.data.options import CifarOptions, Tolerance
@@ -64,6 +65,25 @@ def command(*words: str, results: Path, data: Path, scale: int = SCALE) -> list[
 
 def call(line: Sequence[str], **options) -> subprocess.CompletedProcess:
     return subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment(), **options)
+
+
+def start_and_wait(
+    line: Sequence[str], cwd: Path, runs: Sequence[Path], iteration: int, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen:
+    """Starts a command, and returns when one of the runs has come so far."""
+    process = subprocess.Popen(
+        line,
+        env=variables or environment(),
+        start_new_session=True,
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 200
+    while max(map(iterations, runs)) < iteration:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
 
 
 def environment() -> dict[str, str]:

@@ -123,6 +123,39 @@ def test_a_prepared_run_is_kept_and_not_mixed_with_another(tmp_path, data):
         prepared(tmp_path, training("plain"), data, limit=10)
 
 
+def data_of(folder: Path) -> list[Path]:
+    layers = [layer for layer in read_prototxt(folder / "train_val.prototxt").layer if layer.type == "Data"]
+    return [(folder / layer.data_param.source).resolve() for layer in layers]
+
+
+def test_results_and_data_may_be_moved(tmp_path, data):
+    """Each alone, and both; what was changed by hand in a network stays."""
+    task, results, images = training("plain"), tmp_path / "results", tmp_path / "data"
+    shutil.copytree(data, images)
+    net = prepared(results, task, images) / "train_val.prototxt"
+    net.write_text(net.read_text().replace("batch_size: 64", "batch_size: 4"))
+    for place, there in (("a/b/c", "data"), ("a/b/c", "d/data"), ("e", "f/data")):
+        if not (tmp_path / there).exists():
+            (tmp_path / there).parent.mkdir()
+            images = images.rename(tmp_path / there)
+        if not (tmp_path / place).exists():
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            results = results.rename(tmp_path / place)
+        folder = prepared(results, task, images)
+        assert data_of(folder) == [images / "train_lmdb", images / "test_lmdb"]
+        assert json.loads((folder / "run.json").read_text())["data"] == str(images)
+        assert "batch_size: 4 " in (folder / "train_val.prototxt").read_text().replace("\n", " ")
+
+
+def test_a_data_set_may_be_named_otherwise_but_not_be_another(tmp_path, data, monkeypatch):
+    folder = prepared(tmp_path, training("plain"), data)
+    monkeypatch.chdir(data.parent)
+    assert prepared(tmp_path, training("plain"), Path(data.name)) == folder
+    shutil.copytree(data, tmp_path / "copy")
+    with pytest.raises(UserError, match=f"holds a run with data {data.name}, not {tmp_path}/copy: give the same"):
+        prepared(tmp_path, training("plain"), tmp_path / "copy")
+
+
 def test_another_data_set_is_refused_with_the_command_that_makes_the_right_one(tmp_path, data):
     with pytest.raises(UserError, match=r"nowhere: no data set; make it with: caffe-acu data cifar10 --source"):
         prepared(tmp_path, training("plain"), tmp_path / "nowhere")

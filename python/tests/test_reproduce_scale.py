@@ -31,15 +31,25 @@ def test_nothing_changes_at_1():
 @pytest.mark.parametrize("n", [2, 10, 64, 500])
 def test_iterations_warm_up_and_drops_shrink_alike(folder, n):
     (net, solver), (full_net, full) = scaled(folder, n), scaled(folder, 1)
-    pairs = [(solver.max_iter, full.max_iter), *zip(solver.stepvalue, full.stepvalue, strict=True)]
-    pairs += zip(warmups(net), warmups(full_net), strict=True)
+    pairs = [*zip(solver.stepvalue, full.stepvalue, strict=True), *zip(warmups(net), warmups(full_net), strict=True)]
     for short, long in pairs:
         assert abs(Fraction(long, n) - short) < 1
+    assert 0 <= Fraction(full.max_iter, n) - solver.max_iter < 1 + Fraction(full.max_iter, 100 * n)
     assert (solver.base_lr, solver.gamma, solver.lr_policy, solver.power) == (
         full.base_lr, full.gamma, full.lr_policy, full.power,
     )  # fmt: skip
     assert solver.max_iter % solver.test_interval == 0  # so that the end is tested
     assert min(solver.display, solver.snapshot) >= 1
+
+
+@pytest.mark.parametrize("folder", KINDS)
+@pytest.mark.parametrize("n", [*range(1, 41), 64])
+def test_a_curve_has_points_whatever_divides_the_iterations(folder, n):
+    """4,691 of 300,240 iterations are a prime number: the end cannot be tested and anything before it."""
+    solver, full = scaled(folder, n)[1], scaled(folder, 1)[1]
+    assert solver.max_iter % solver.test_interval == 0
+    wanted = full.test_interval // min(n, 10)
+    assert wanted <= solver.test_interval <= 2 * wanted
 
 
 def test_examples_by_hand():

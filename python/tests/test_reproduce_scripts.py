@@ -1,20 +1,19 @@
-"""Every script of a table or a figure, in a dry run, and the profile for Slurm."""
+"""Every script of a table or a figure, in a dry run."""
 
 import json
-import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.nets.zoo import all_models
+from caffe_acu.reproduce.estimate import kept_bytes, time_networks
 from caffe_acu.reproduce.figures import paper_figures
-from caffe_acu.reproduce.plan import plan
-from caffe_acu.reproduce.tables import paper_tables
-from caffe_acu.reproduce.workflow import Machines, snakemake_command, write_workflow
+from caffe_acu.reproduce.plan import Training, plan
+from caffe_acu.reproduce.scale import position_interval
+from caffe_acu.reproduce.tables import model_of, paper_tables
 from reproduce_runs import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,36 +67,70 @@ def test_a_script_tells_what_it_would_do(checkout, tmp_path, paper, name):
         assert text.startswith(f"  {training.model.name}, seed {training.seed}: ") and "iterations" in text
     assert "no data set; make it with: caffe-acu data" in called.stdout
     assert "time: about" in called.stdout and "disk: " in called.stdout
-    seconds = 2 * sum(training.model.schedule.settings["max_iter"] for training in needed.trainings)
-    assert f"time: about {seconds // 86400} d " in called.stdout
+    hours = round(sum(map(seconds, needed.trainings)) / 60) // 60
+    assert f"time: about {hours // 24} d {hours % 24} h in all" in called.stdout
     assert not (checkout / "results" / paper).exists()  # nothing was prepared
 
 
-def test_a_network_is_timed_where_it_was_not(tmp_path):
-    line = [*COMMAND, "reproduce", "cvpr2017", "poster_ablation", "--dry-run", "--results", str(tmp_path)]
-    known = {model.folder: 1000 for model in all_models() if model.name != "plain"}
+def seconds(training: Training) -> float:
+    """Two for an iteration, and a third of that for as many test images, which are tested at the end once more."""
+    settings, source = training.model.schedule.settings, training.model.data.source
+    tests = 1 + settings["max_iter"] / settings["test_interval"]
+    if "Places" in training.model.data.name:
+        tests += 9 + ("alexnet" in training.model.name)  # ten crops, and a test before training
+    images = {"CIFAR": 10_000, "Place": 36_500, "Image": 50_000}[training.model.data.name[:5]]
+    return 2 * (settings["max_iter"] + tests * images / source.train_batch / 3)
+
+
+def test_tests_count_where_training_is_short(tmp_path):
+    forget(tmp_path, "")
+    line = [*COMMAND, "reproduce", "cvpr2017", "figure5", "--dry-run", "--results", str(tmp_path), "--scale", "640"]
+    line += ["--cores", str(CORES)]
+    for more, minutes in (([], 4), (["--limit", "100"], 2)):  # 100 seconds, and 3 tests of 52 or of half a second
+        called = subprocess.run([*line, *more], capture_output=True, text=True, timeout=120)
+        assert f"time: about {minutes} min in all" in called.stdout
+
+
+def forget(results: Path, name: str) -> None:
+    """All networks have been timed here but one."""
+    known = {model.folder: 1000 for model in all_models() if model.name != name}
     device = f"{describe_environment()['processor']}, {CORES} threads"
-    (tmp_path / "timings.json").write_text(json.dumps({device: known}))
-    called = subprocess.run([*line, "--cores", str(CORES)], capture_output=True, text=True, timeout=120)
+    (results / "timings.json").write_text(json.dumps({device: known}))
+
+
+def remembered(results: Path) -> dict[str, float]:
+    (known,) = json.loads((results / "timings.json").read_text()).values()
+    return known
+
+
+@pytest.mark.parametrize("scale", [1, 64])
+def test_a_network_is_timed_where_it_was_not(tmp_path, scale):
+    line = [*COMMAND, "reproduce", "cvpr2017", "poster_ablation", "--dry-run", "--results", str(tmp_path)]
+    forget(tmp_path, "plain")
+    before = remembered(tmp_path)
+    line += ["--cores", str(CORES), "--scale", str(scale)]
+    called = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert called.returncode == 0, called.stderr
-    measured = json.loads((tmp_path / "timings.json").read_text())[device]
+    measured = remembered(tmp_path)
     assert measured["cvpr2017/plain"] > 1  # milliseconds of 64 images, forward and backward
-    assert {**measured, "cvpr2017/plain": 0} == {**known, "cvpr2017/plain": 0}
+    assert {**measured, "cvpr2017/plain": 0} == {**before, "cvpr2017/plain": 0}
 
 
-def test_slurm_takes_the_graph(tmp_path):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
-    needed = plan("grouped", "table2", 2)
-    machines = Machines(8, (0,), executor="slurm", profile=ROOT / "scripts/slurm")
-    config = write_workflow(tmp_path, needed, 1, needed.trainings, machines)
-    line = [*snakemake_command(tmp_path, config, machines), "--dry-run", "--printshellcmds"]
-    called = subprocess.run(
-        line, capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}
+def test_a_network_that_could_not_be_timed_is_tried_again(tmp_path, monkeypatch):
+    forget(tmp_path, "plain")
+    model = next(model for model in all_models() if model.name == "plain")
+    for time in (None, 5.0):
+        monkeypatch.setattr("caffe_acu.reproduce.estimate._time", lambda *_, time=time: time)
+        assert time_networks([model], tmp_path, None, CORES) == {model.folder: time}
+
+
+@pytest.mark.parametrize("max_iter", [5, 640, 1000, 1279, 1300, 64_000, 300_240])
+def test_positions_count_with_all_their_records(max_iter):
+    """The first iteration, every multiple of the interval below the last one, and the last."""
+    with_acus, without = (
+        kept_bytes(model_of(f"grouped/{name}"), max_iter, max_iter) for name in ("resnet29_acu", "resnet29")
     )
-    assert called.returncode == 0, called.stderr
-    assert "gres=gpu:1" in called.stdout
-    command = f"exec {sys.executable} -m caffe_acu.cli.main run grouped/runs/resnet29_acu_fixed/seed2"
-    assert command in called.stdout
-    jobs = called.stdout.split("rule run:")
-    (fixed,) = (job for job in jobs if "output: grouped/runs/resnet29_acu_fixed/seed2/DONE" in job)
-    assert "input: grouped/runs/resnet29_acu/seed1/DONE" in fixed
+    moments = {*range(0, max_iter, position_interval(max_iter)), max_iter}
+    # 9 layers of 9 synapses: as float32 in the log and again in the arrays; in two blobs of a snapshot 16 values count.
+    numbers = 9 * 2 * 9
+    assert with_acus - without == 2 * 4 * (len(moments) * numbers + 9 * 16)

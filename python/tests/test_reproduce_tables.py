@@ -4,9 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +23,13 @@ from reproduce_runs import (
     call,
     children,
     command,
-    environment,
     is_done,
     iterations,
     prepare_cifar10,
     prepare_cifar100,
     run_folder,
     shrink_batches,
+    start_and_wait,
 )
 
 pytest.importorskip("snakemake")
@@ -52,18 +49,6 @@ def make_quick(results: Path, choices: Choices, paper: str, table: str, seeds: i
     for folder in folders:
         shrink_batches(folder)
     return folders
-
-
-def start_and_wait(line: Sequence[str], cwd: Path, runs: Sequence[Path], iteration: int) -> subprocess.Popen:
-    """Starts a command, and returns when one of the runs has come so far."""
-    process = subprocess.Popen(
-        line, env=environment(), start_new_session=True, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 200
-    while max(map(iterations, runs)) < iteration:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    return process
 
 
 def assert_gone_on(folder: Path) -> None:

@@ -44,6 +44,21 @@ def test_a_seed_gives_the_same_bits_and_another_does_not(tmp_path, data):
     assert made[0] != made[2]
 
 
+def test_a_run_is_done_without_positions_that_a_full_disk_took(tmp_path, data, monkeypatch):
+    """Nor does a profile of the user's for other workflows matter."""
+    (task,) = plan("cvpr2017", "figure5").trainings
+    folder = prepare_run(tmp_path / f"scaled-{SCALE}", task, Choices(SCALE, data={"cifar10": data["gcn-zca"]}))
+    shrink_batches(folder)
+    solver = (folder / "solver.prototxt").read_text()
+    (folder / "solver.prototxt").write_text(solver.replace('"positions.log"', '"nowhere/positions.log"'))
+    (folder / "positions.log").write_bytes(b"ACUPO")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "cluster")
+    called = call(command("cvpr2017", "table2", "--seeds", "1", results=tmp_path, data=data["gcn-zca"]), cwd=tmp_path)
+    assert called.returncode == 0, called.stderr
+    assert "positions.log: no position log" in (folder / "run.log").read_text()
+    assert (folder / "positions.damaged").read_bytes() == b"ACUPO" and not (folder / "positions.npz").exists()
+
+
 def test_fixed_acus_have_the_positions_of_the_other_run_and_failures_stop_only_what_needs_them(tmp_path, data):
     """Grouped Table 2 with two seeds; the networks without ACUs fail."""
     results = tmp_path / "results"

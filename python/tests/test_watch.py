@@ -91,7 +91,7 @@ def test_runs_of_a_table_in_progress_say_what_is_not_comparable(tmp_path):
     assert line(state).endswith(remark)
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(table_of([state]))
+        console.print(table_of([state], console.width))
     assert remark in shown.get() and "900 of 1,000" in shown.get()
 
 

@@ -31,7 +31,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="test on the first N images only")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="(results)")
-    add_gpus(parser, "--gpus", "train on these GPUs")
+    add_gpus(parser, "train on these GPUs")
     parser.add_argument("--cores", type=int, metavar="N", help="of the CPU; on a cluster, of a job (all of this one)")
     parser.add_argument(
         "--executor", default="local", metavar="NAME", help="of Snakemake, e.g. slurm; needs --profile (local)"

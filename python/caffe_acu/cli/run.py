@@ -9,29 +9,32 @@ def register(subparsers) -> None:
         "run",
         help="train and test one run that `caffe-acu reproduce` has prepared",
         description="Trains the run in FOLDER, or goes on from its last complete snapshot, tests it, and leaves "
-        "metrics.csv, test.json and, last, DONE. An interrupt stops it with a snapshot.",
+        "metrics.csv, test.json and, last, DONE. An interrupt or SIGTERM stops it with a snapshot.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with run.json and the prototxts")
-    add_gpus(parser, "--gpu", "train on this GPU, or on the one of several that has the fewest runs")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor (all cores)")
+    parser.add_argument("--gpu", type=_gpu_number, metavar="N", help="train on this GPU (default: the CPU)")
+    add_gpus(parser, "wait for a place on one of these GPUs, which runs share")
+    parser.add_argument("--threads", type=count, metavar="N", help="of the processor (all cores)")
+    parser.add_argument("--minutes", type=count, metavar="N", help="stop, with a snapshot, before so many are over")
     parser.add_argument(
         "--parent", type=int, metavar="PID", help="stop, with a snapshot, when this parent process ends"
     )
     parser.set_defaults(run=_run)
 
 
-def add_gpus(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(
-        name, dest="gpus", type=gpu_numbers, default=(), metavar="N[,N...]", help=f"{text} (default: the CPU)"
-    )
+def add_gpus(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--gpus", type=_gpu_numbers, default=(), metavar="N[,N...]", help=f"{text} (default: the CPU)")
     parser.add_argument("--runs-per-gpu", type=count, default=1, metavar="M", help="that share a GPU (1)")
 
 
-def gpu_numbers(text: str) -> tuple[int, ...]:
-    numbers = tuple(dict.fromkeys(int(part) for part in text.split(",")))
-    if min(numbers) < 0:
+def _gpu_numbers(text: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(map(_gpu_number, text.split(","))))
+
+
+def _gpu_number(text: str) -> int:
+    if int(text) < 0:
         raise ValueError
-    return numbers
+    return int(text)
 
 
 def count(text: str) -> int:
@@ -42,13 +45,18 @@ def count(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     import os
+    import signal
     from contextlib import nullcontext
 
-    from caffe_acu.reproduce.execute import Device, execute
-    from caffe_acu.reproduce.locks import gpu_slot
+    from caffe_acu.child_processes import end_with_parent
+    from caffe_acu.reproduce.execute import Device, ends_as_interrupts, execute
+    from caffe_acu.reproduce.gpus import gpu_place
 
     threads = arguments.threads or len(os.sched_getaffinity(0))
-    slot = gpu_slot(arguments.gpus, arguments.runs_per_gpu) if arguments.gpus else nullcontext(None)
-    with slot as gpu:
-        execute(arguments.folder, Device(threads, gpu, arguments.parent))
+    with ends_as_interrupts(arguments.minutes):
+        if arguments.parent is not None:
+            end_with_parent(arguments.parent, signal.SIGTERM)
+        with gpu_place(arguments.gpus, arguments.runs_per_gpu) if arguments.gpus else nullcontext() as place:
+            gpu, held = (place.gpu, (place.lock,)) if place else (arguments.gpu, ())
+            execute(arguments.folder, Device(threads, gpu, held))
     print(f"{arguments.folder}: done")

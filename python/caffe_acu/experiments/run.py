@@ -21,9 +21,11 @@ from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
+TRAIN_VAL = "train_val.prototxt"
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 _STOPPED = "Optimization stopped early."
+_INTERRUPT_AT_PARENTS_END = at_parents_end(signal.SIGINT)
 
 
 def caffe_program() -> Path:
@@ -50,6 +52,7 @@ class Run:
     marker: str = "DONE"
     details: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen | None = None
+    _log_begin: int = 0  # where the log of this start begins, in bytes
 
     @property
     def log_path(self) -> Path:
@@ -66,10 +69,10 @@ class Run:
 
     def write(self, net: Message, solver: "caffe_pb2.SolverParameter") -> None:
         """Writes the prototxts. The solver's paths are replaced by those of the run's folder."""
-        solver.net = "train_val.prototxt"
+        solver.net = TRAIN_VAL
         solver.snapshot_prefix = f"snapshots/{self.name}"
         (self.folder / "snapshots").mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / "train_val.prototxt", format_prototxt(net))
+        write_atomically(self.folder / TRAIN_VAL, format_prototxt(net))
         write_atomically(self.folder / "solver.prototxt", format_prototxt(solver))
 
     def snapshots(self) -> list[Path]:
@@ -118,6 +121,7 @@ class Run:
             "GLOG_minloglevel": "0",
         }
         with self.log_path.open("ab") as log:
+            self._log_begin = log.tell()
             # A session of its own: an interrupt from the keyboard reaches it once, through stop().
             self._process = subprocess.Popen(
                 command,
@@ -127,19 +131,23 @@ class Run:
                 env=variables,
                 start_new_session=True,
                 pass_fds=held,
-                preexec_fn=at_parents_end(signal.SIGINT),
+                preexec_fn=_begin_child,
             )
 
     def poll(self) -> bool:
-        """True once training has ended; UserError, with Caffe's own words, if it failed."""
+        """True once training has ended; UserError, with Caffe's own words, if it failed, or left no whole snapshot."""
         assert self._process is not None
         code = self._process.poll()
         if code is None:
             return False
         if code != 0:
-            raise UserError(f"{self.log_path}: caffe train failed ({code}): {self._last_words()}")
+            killed = "; was memory short?" if code == -signal.SIGKILL else ""
+            raise UserError(f"{self.log_path}: caffe train failed ({code}{killed}): {self._last_words()}")
         if _STOPPED in self._tail():  # Caffe calls that a success
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
+        state = self.last_complete_state()
+        if state is None or state[0] != self.max_iter:  # what a disk refuses when a file is closed, Caffe does not see
+            raise UserError(f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on")
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
 
@@ -180,13 +188,22 @@ class Run:
         return read_training_log(self.log_path)
 
     def _last_words(self) -> str:
-        lines = self.log_path.read_text(errors="replace").splitlines()
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_begin)  # what stopped an earlier start is no reason any more
+            lines = log.read().decode(errors="replace").splitlines()
         # glog marks a fatal line with F, and one of a mistake in a prototxt with E, which says more.
         for mark in ("E", "F"):
             for line in lines:
                 if re.match(rf"{mark}\d{{8}} ", line):
                     return line.partition("] ")[2]
         return lines[-1] if lines else "it wrote nothing"
+
+
+def _begin_child() -> None:
+    # Slurm may send SIGTERM to every process of a job, and Caffe would end without a snapshot; ours asks it for one.
+    # To ignore the signal is not enough, since glog handles it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    _INTERRUPT_AT_PARENTS_END()
 
 
 def _is_complete(state: Path) -> bool:

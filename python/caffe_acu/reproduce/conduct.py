@@ -1,5 +1,6 @@
 """A table or a figure from data to results: prepares the runs, lets Snakemake do them, and says what happened."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path
 from caffe_acu.errors import UserError
 from caffe_acu.nets.datasets import DataSet
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there, missing
-from caffe_acu.reproduce.locks import locked
+from caffe_acu.reproduce.gpus import require_gpus
+from caffe_acu.reproduce.locks import RUN_LOCK, is_locked, locked
 from caffe_acu.reproduce.plan import Plan, Training
 from caffe_acu.reproduce.prepare_run import Choices, prepare_run, read_settings
 from caffe_acu.reproduce.progress import watch
@@ -18,6 +20,7 @@ from caffe_acu.reproduce.run_status import DONE, RUN_LOG, failure
 from caffe_acu.reproduce.workflow import Machines, Workflow, require_snakemake, snakemake_command, write_workflow
 
 _LOCK = ".reproduce.lock"
+_FULL_BYTES = 2**20  # with less there is no room for what a run would say
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,15 @@ def reproduce(order: Order) -> int:
     """Makes the table or the figure; returns 0, or 1 if a run failed. The same call goes on after an interruption.
 
     Runs whose data set is not there are left out, with a line about it; UserError if no data set is there, if one is
-    another than the networks need, and if another process works on the same results.
+    another than the networks need, if another process works on the same results, and if a GPU cannot be used.
     """
     require_snakemake()
+    require_gpus(order.machines.gpus, order.machines.is_local)
     todo = _with_data(order, [training for training in order.plan.trainings if not order.is_done(training)])
     taken = f"{order.folder}: another `caffe-acu reproduce` works there: wait for it, or choose another --results"
     with locked(order.folder / _LOCK, taken):
+        if not order.machines.is_local:
+            _require_no_jobs(order, todo)
         differences: dict[str, None] = {}
         for training in order.plan.trainings:
             if training in todo or (order.is_done(training) and order.has_data(training)):
@@ -84,6 +90,14 @@ def reproduce(order: Order) -> int:
         finally:
             workflow.stop()
     return _report(order, todo, code, log)
+
+
+def _require_no_jobs(order: Order, todo: list[Training]) -> None:
+    """Of a call that was killed; a job would find its run taken, after a while in the queue."""
+    for training in todo:
+        folder = order.folder / training.folder
+        if is_locked(folder / RUN_LOCK):
+            raise UserError(f"{folder}: a job of an earlier call trains it: wait for that, or cancel it (scancel)")
 
 
 def _with_data(order: Order, trainings: list[Training]) -> list[Training]:
@@ -115,7 +129,7 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
     failed = [training for training in todo if not order.is_done(training)]
     for training in failed:
         folder = order.folder / training.folder
-        print(f"{folder}: not done: {failure(folder) or 'not started'}", file=sys.stderr)
+        print(f"{folder}: not done: {failure(folder) or _silent(folder, log)}", file=sys.stderr)
     if code != 0 and not failed:
         raise UserError(f"{log}: Snakemake failed: {_last_line(log)}")
     for path in sorted(log.parent.glob(f"{log.stem}.*")):
@@ -124,6 +138,11 @@ def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:
     done = sum(map(order.is_done, order.plan.trainings))
     print(f"{done} of {len(order.plan.trainings)} runs done")
     return 1 if failed else 0
+
+
+def _silent(folder: Path, log: Path) -> str:
+    """Why a run that failed may have said nothing."""
+    return "the disk is full" if shutil.disk_usage(folder).free < _FULL_BYTES else f"{log} may say why"
 
 
 def _last_line(log: Path) -> str:

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.nets.model import Model
 from caffe_acu.reproduce.conduct import Order, missing_data, summary
 from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there
 from caffe_acu.reproduce.estimate import disk_bytes, kept_bytes, time_networks
+from caffe_acu.reproduce.execute import crops
+from caffe_acu.reproduce.gpus import require_gpus
 from caffe_acu.reproduce.plan import Training
+from caffe_acu.reproduce.prepare_run import limit_tests
 from caffe_acu.reproduce.progress import duration
 from caffe_acu.reproduce.scale import scale_training
 
@@ -29,11 +34,12 @@ class _Forecast:
 
 
 def dry_run(order: Order) -> list[str]:
-    """Lines for a person; times the networks first."""
+    """Lines for a person; times the networks first. UserError if a GPU cannot be used."""
     machines = order.machines
+    require_gpus(machines.gpus, machines.is_local)
     todo = [training for training in order.plan.trainings if not order.is_done(training)]
     models = list({training.model.folder: training.model for training in todo}.values())
-    times = time_networks(models, order.folder, machines.gpus[0] if machines.gpus else None, machines.threads)
+    times = time_networks(models, order.results, machines.gpus[0] if machines.gpus else None, machines.threads)
     forecasts = {task.folder: _forecast(order, task, times[task.model.folder]) for task in todo}
     lines = [summary(order, todo)]
     for training in order.plan.trainings:
@@ -52,14 +58,23 @@ def _name(training: Training) -> str:
 def _forecast(order: Order, training: Training, milliseconds: float | None) -> _Forecast:
     model = training.model
     net, solver = model.train_val(), model.schedule.message()
+    limit_tests(solver, model, order.choices.limit)
     scale_training(net, solver, order.choices.scale)
     return _Forecast(
         training,
         solver.max_iter,
-        None if milliseconds is None else solver.max_iter * milliseconds / 1e3,
+        None if milliseconds is None else _passes(model, solver) * milliseconds / 1e3,
         disk_bytes(model, solver.max_iter, solver.display),
         kept_bytes(model, solver.max_iter, solver.display),
     )
+
+
+def _passes(model: Model, solver: "caffe_pb2.SolverParameter") -> float:
+    """As many iterations take as long as training and all tests; a test of an image takes a third of training on it."""
+    source = model.data.source
+    images = solver.test_iter[0] * source.test_batch
+    tests = solver.max_iter // solver.test_interval + solver.test_initialization + crops(model)
+    return solver.max_iter + tests * images / (3 * source.train_batch)
 
 
 def _totals(order: Order, forecasts: list[_Forecast]) -> list[str]:
@@ -71,7 +86,7 @@ def _totals(order: Order, forecasts: list[_Forecast]) -> list[str]:
     if len(seconds) == len(forecasts):
         time = (
             f"time: about {duration(sum(seconds) / together)} in all, by the fastest of a few passes forward and "
-            "backward of each network on random images; reading, updates and tests come on top"
+            "backward of each network on random images; reading and updates come on top"
         )
     kept = sum(forecast.kept for forecast in forecasts)
     at_work = max(forecast.at_work for forecast in forecasts)

@@ -17,7 +17,7 @@ from caffe_acu.experiments.environment import describe_environment, hardware
 from caffe_acu.experiments.run import caffe_program
 from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.nets.model import Model
-from caffe_acu.reproduce.scale import POSITION_RECORDS
+from caffe_acu.reproduce.scale import position_interval
 
 TIMINGS = "timings.json"
 _PASSES = 3  # of which the fastest counts: a machine may be busy with other things
@@ -26,6 +26,7 @@ _FLOAT_BYTES = 4
 _SNAPSHOTS = 3  # the last two while training, and one in writing; each of weights and, as large, momentum
 _LOG_BYTES_PER_DISPLAY = 400
 _BASE_MB = 700  # program, libraries, records that are read ahead
+_GPU_BASE_MB = 4_000  # CUDA's libraries and its context
 _TIMED = re.compile(r"forward-backward time: ([\d.e+]+) ms")
 
 
@@ -34,7 +35,7 @@ def time_networks(models: Sequence[Model], results: Path, gpu: int | None, threa
 
     `caffe time` runs a few passes forward and backward on random images; on the CPU on two small batches, from which
     the full one is extrapolated. Reading, the update and the tests are not in it. What was measured stands in TIMINGS,
-    with the hardware, and is not measured again.
+    with the hardware, and is not measured again, however the runs are scaled.
     """
     path = results / TIMINGS
     known = _read(path)
@@ -42,16 +43,18 @@ def time_networks(models: Sequence[Model], results: Path, gpu: int | None, threa
     of_device = known.setdefault(device, {})
     unknown = [model for model in models if model.folder not in of_device]
     for model in tqdm(unknown, desc="timing", unit="network", disable=None):
-        of_device[model.folder] = _time(model, gpu, threads)
+        milliseconds = _time(model, gpu, threads)
+        if milliseconds is not None:  # what fails may be that memory was short for a while
+            of_device[model.folder] = milliseconds
     write_atomically(path, json.dumps(known, indent=2) + "\n")
-    return {model.folder: of_device[model.folder] for model in models}
+    return {model.folder: of_device.get(model.folder) for model in models}
 
 
 def _cpu(threads: int) -> str:
     return f"{describe_environment()['processor']}, {threads} threads"
 
 
-def _read(path: Path) -> dict[str, dict[str, float | None]]:
+def _read(path: Path) -> dict[str, dict[str, float]]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -99,8 +102,11 @@ def _on_random_images(model: Model, batch: int) -> "caffe_pb2.NetParameter":
     return net
 
 
-def memory_mb(model: Model) -> int:
-    """Of a training, roughly: activations and their gradients, and four times the parameters."""
+def memory_mb(model: Model, on_gpu: bool) -> int:
+    """Of the machine's memory, roughly: activations and their gradients, unless a GPU has those, and four times the
+    parameters."""
+    if on_gpu:
+        return _BASE_MB + _GPU_BASE_MB + _FLOAT_BYTES * 4 * model.count.parameters // 10**6
     in_place = ("ReLU", "Scale", "Dropout")
     values = sum(math.prod(row.top) for row in model.count.rows if row.type not in in_place)
     activations = 2 * values * model.data.source.train_batch
@@ -122,4 +128,5 @@ def _position_bytes(model: Model, max_iter: int) -> int:
     """Of the solver's log, and of the npz that is made of it, of which compression saves little."""
     active = [read_active_layer(layer) for layer in model.deploy().layer if layer.type in ACTIVE_TYPES]
     values = sum(2 * layer.sets * layer.synapses for layer in active)
-    return 2 * _FLOAT_BYTES * values * min(POSITION_RECORDS, max_iter)
+    records = -(-max_iter // position_interval(max_iter)) + 1  # the first and the last iteration among them
+    return 2 * _FLOAT_BYTES * values * records

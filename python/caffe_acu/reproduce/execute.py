@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import read_test_net
 from caffe_acu.evaluation.options import EvaluateOptions
 from caffe_acu.evaluation.run import evaluate
-from caffe_acu.experiments.run import Run
+from caffe_acu.experiments.run import TRAIN_VAL, Run
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
@@ -25,53 +25,61 @@ from caffe_acu.reproduce.run_status import DONE
 
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
+_LAST_SECONDS = 300  # of a job: its start is before ours, and an iteration and a snapshot take a while
 _KEPT_STATES = 2  # while training: the newest may be half written
+_SNAPSHOT_FILES = (".caffemodel", ".solverstate")
 
 
 @dataclass(frozen=True)
 class Device:
-    """On what a run trains, and whom it stops with: a process id, or None."""
+    """On what a run trains. ``held``: descriptors of locks, which training holds as well."""
 
     threads: int
     gpu: int | None = None
-    parent: int | None = None
+    held: tuple[int, ...] = ()
 
 
 def execute(folder: Path, device: Device) -> None:
     """Trains and tests the run in ``folder``, or goes on with it; returns when DONE is there.
 
-    At an interrupt or SIGTERM, and when the process ``device.parent`` ends, training stops with a snapshot; killed, it
-    goes on from the last complete one. UserError if training fails, if another process trains the same run, or if
-    the run that this one starts from is not done.
+    At an interrupt training stops with a snapshot; killed, it goes on from the last complete one. UserError if training
+    fails, if another process trains the same run, or if the run that this one starts from is not done.
     """
     settings = read_settings(folder)
     taken = f"{folder}: another process trains it: wait for that one"
-    with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock, _terminations_as_interrupts():
+    with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock:
         if (folder / DONE).is_file():
             return
         run = settings.run(folder)
         if not run.done:
             if settings.start is not None and not run.start_weights.is_file():
                 _make_start(folder, settings, run)
-            _train(run, device, lock.fileno())
+            _train(run, device, (lock.fileno(), *device.held))
         _write_series(run)
         _test(folder, settings, run, device)
-        _remove_states(run, 1)
+        remove_snapshots(run, 1)
         write_atomically(folder / DONE, f"{settings.max_iter} iterations, tested\n")
 
 
 @contextmanager
-def _terminations_as_interrupts() -> Iterator[None]:
-    """Slurm ends a job with SIGTERM, some time before it kills it."""
+def ends_as_interrupts(minutes: float | None = None) -> Iterator[None]:
+    """SIGTERM in the block is an interrupt, and so is the end of the time of a job of so many minutes, or a bit before.
+
+    Slurm ends a job with SIGTERM as well, but need not send that to more than the first of its processes.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGALRM)}
+    if minutes is not None:
+        signal.setitimer(signal.ITIMER_REAL, 60 * minutes - min(_LAST_SECONDS, 60 * minutes / 4))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
@@ -100,14 +108,12 @@ def _random(model: Model, seed: int):
         return random_weights(net, seed)
 
 
-def _train(run: Run, device: Device, lock: int) -> None:
+def _train(run: Run, device: Device, held: Sequence[int]) -> None:
     try:
-        run.start(device.threads, device.gpu, (lock,))
+        run.start(device.threads, device.gpu, held)
         while not run.poll():
-            if device.parent is not None and os.getppid() != device.parent:
-                raise KeyboardInterrupt
             run.wait(_POLL_SECONDS)
-            _remove_states(run, _KEPT_STATES)
+            remove_snapshots(run, _KEPT_STATES)
     finally:
         run.stop()
 
@@ -118,12 +124,18 @@ def _write_series(run: Run) -> None:
     if positions.is_file():
         from caffe_acu.position_log import read_position_log, save_npz
 
-        save_npz(read_position_log(positions), run.folder / "positions.npz")
+        try:
+            series = read_position_log(positions)
+        except UserError as error:  # a disk that was full for a while; the training is as good without
+            print(f"{error}; its result stands without their movement", flush=True)
+            positions.rename(positions.with_suffix(".damaged"))
+        else:
+            save_npz(series, run.folder / "positions.npz")
 
 
 def _test(folder: Path, settings: RunSettings, run: Run, device: Device) -> None:
     os.environ["CAFFE_ACU_THREADS"] = str(device.threads)  # read when Caffe is loaded
-    net = folder / "train_val.prototxt"
+    net = folder / TRAIN_VAL
     described = read_test_net(net)  # its paths are those of Caffe, which runs in the folder
     mean = described.transform.mean_file
     options = EvaluateOptions(
@@ -142,12 +154,16 @@ def crops(model: Model) -> int:
     return 10 if any("10-crop" in row.metric for row in model.printed) else 1
 
 
-def _remove_states(run: Run, kept: int) -> None:
+def remove_snapshots(run: Run, kept: int) -> None:
     """Removes all snapshots but the newest, and weights of which a kill left no state."""
     states = run.states()[-kept:]
     if len(states) < kept:
         return
     oldest = states[0][0]
-    for path in (run.folder / "snapshots").glob("*_iter_*.*"):
-        if path.suffix in (".caffemodel", ".solverstate") and int(path.stem.rpartition("_")[2]) < oldest:
-            path.unlink(missing_ok=True)
+    snapshots = (path for path in (run.folder / "snapshots").glob("*_iter_*.*") if path.suffix in _SNAPSHOT_FILES)
+    old = [path for path in snapshots if int(path.stem.rpartition("_")[2]) < oldest]
+    # Where a full disk has cut off the newest, an older one is what training goes on from.
+    if not old or (whole := run.last_complete_state()) is None or whole[0] < oldest:
+        return
+    for path in old:
+        path.unlink(missing_ok=True)

@@ -1,10 +1,8 @@
 """Locks that end with the processes that hold them, however these end: nothing to be unlocked after a kill."""
 
 import fcntl
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -27,6 +25,9 @@ def try_lock(path: Path) -> IO[bytes] | None:
     except BlockingIOError:
         file.close()
         return None
+    except OSError as error:
+        file.close()
+        raise UserError(f"{path}: cannot be locked on this disk ({error.strerror}); use one with flock") from error
     return file
 
 
@@ -50,20 +51,3 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-@contextmanager
-def gpu_slot(gpus: Sequence[int], runs_per_gpu: int) -> Iterator[int]:
-    """Waits for one of the slots that GPUs have for runs, empty GPUs first, and gives the number of its GPU.
-
-    Slots are the user's on this machine, so that several commands share them. The block holds it.
-    """
-    folder = Path(tempfile.gettempdir()) / f"caffe-acu-gpus-{os.getuid()}"
-    while True:
-        for slot in range(runs_per_gpu):
-            for gpu in gpus:
-                if file := try_lock(folder / f"gpu{gpu}.{slot}"):
-                    with file:
-                        yield gpu
-                    return
-        time.sleep(_POLL_SECONDS)

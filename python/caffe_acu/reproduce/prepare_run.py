@@ -9,14 +9,14 @@ from typing import Any
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
-from caffe_acu.experiments.run import Run
-from caffe_acu.net_param import write_atomically
+from caffe_acu.experiments.run import TRAIN_VAL, Run
+from caffe_acu.net_param import format_prototxt, read_prototxt, write_atomically
 from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
-from caffe_acu.reproduce.data_sets import FoundData, data_folder, find_data
+from caffe_acu.reproduce.data_sets import FoundData, data_folder, find_data, is_there
 from caffe_acu.reproduce.plan import Training, conversion
 from caffe_acu.reproduce.run_status import TRAINED
-from caffe_acu.reproduce.scale import POSITION_RECORDS, scale_training
+from caffe_acu.reproduce.scale import position_interval, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
@@ -92,7 +92,7 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
     solver.random_seed = training.seed
     if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
         solver.position_log = POSITION_LOG
-        solver.position_interval = max(1, solver.max_iter // POSITION_RECORDS)
+        solver.position_interval = position_interval(solver.max_iter)
     settings = RunSettings(
         model=training.model.folder,
         seed=training.seed,
@@ -105,12 +105,21 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
         differs=data.difference(training.model.data, choices.limit),
     )
     if (folder / SETTINGS).is_file():
-        _require_same(folder, settings)
+        found = read_settings(folder)
+        if found.data != settings.data and _is_same_data(folder, found, settings):
+            found = replace(found, data=settings.data)
+            _write_settings(folder, found)
+        _require_same(folder, found, settings)
+        _point_to_data(folder / TRAIN_VAL, net)
         return folder
     settings.run(folder).write(net, solver)
     # Last: a folder that has it has everything.
-    write_atomically(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+    _write_settings(folder, settings)
     return folder
+
+
+def _write_settings(folder: Path, settings: RunSettings) -> None:
+    write_atomically(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
 
 
 def build_training(
@@ -119,10 +128,15 @@ def build_training(
     """The network and the solver that train on ``data``."""
     net = replace(model, data=replace(model.data, source=data.source)).train_val()
     solver = model.schedule.message()
-    batches = data.test_images(choices.limit) // data.source.test_batch
-    solver.test_iter[:] = [min(solver.test_iter[0], max(1, batches))]
+    limit_tests(solver, model, data.test_images(choices.limit))
     scale_training(net, solver, choices.scale)
     return net, solver
+
+
+def limit_tests(solver: "caffe_pb2.SolverParameter", model: Model, images: int | None) -> None:
+    """Lets tests while training take no more than so many images, in whole batches, of which one is the least."""
+    if images is not None:
+        solver.test_iter[:] = [min(solver.test_iter[0], max(1, images // model.data.source.test_batch))]
 
 
 def _has_positions(net: "caffe_pb2.NetParameter") -> bool:
@@ -137,8 +151,32 @@ def _start(training: Training) -> StartFrom | None:
     return StartFrom(conversion(training.model.start), str(other))
 
 
-def _require_same(folder: Path, wanted: RunSettings) -> None:
-    found, new = asdict(read_settings(folder)), asdict(wanted)
+def _is_same_data(folder: Path, found: RunSettings, wanted: RunSettings) -> bool:
+    """Whether the folder only has another name now, or is no longer where it was: it or the results were moved."""
+    before = {Path(found.data).resolve()} | {(folder / source).resolve().parent for source in _sources(folder)}
+    return Path(wanted.data).resolve() in before or not any(map(is_there, before))
+
+
+def _sources(folder: Path) -> list[str]:
+    return [layer.data_param.source for layer in read_prototxt(folder / TRAIN_VAL).layer if layer.type == "Data"]
+
+
+def _point_to_data(path: Path, net: "caffe_pb2.NetParameter") -> None:
+    """Gives the written network the data paths of ``net``: they are relative, and results may have been moved."""
+    new = [layer for layer in net.layer if layer.type == "Data"]
+    text = path.read_text(errors="replace")
+    if all(f'"{layer.data_param.source}"' in text for layer in new):
+        return
+    written = read_prototxt(path)
+    for layer, by in zip((layer for layer in written.layer if layer.type == "Data"), new, strict=True):
+        layer.data_param.source = by.data_param.source
+        if by.transform_param.mean_file:
+            layer.transform_param.mean_file = by.transform_param.mean_file
+    write_atomically(path, format_prototxt(written))
+
+
+def _require_same(folder: Path, settings: RunSettings, wanted: RunSettings) -> None:
+    found, new = asdict(settings), asdict(wanted)
     for name, value in new.items():
         if found[name] != value:
             raise UserError(

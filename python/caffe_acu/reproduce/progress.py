@@ -5,8 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 from caffe_acu.errors import UserError
 from caffe_acu.reproduce.plan import Training
@@ -54,6 +58,8 @@ class RunState:
 
 
 COLUMNS = ("run", "", "iteration", "loss", "error (%)", "it/s", "left")
+_LEAST_WANTED = ("it/s", "loss", "error (%)", "left", "iteration")
+_LEAST_NAME = 20
 
 
 def _text(value: float | None, form: str) -> str:
@@ -122,23 +128,35 @@ def _watch_in_terminal(states: Callable[[], list[RunState]], poll: Callable[[], 
     with Live(refresh_per_second=1, vertical_overflow="ellipsis") as live:
         while True:
             code = poll()
-            live.update(table_of(states()))
+            live.update(table_of(states(), live.console.width))
             if code is not None:
                 return code
             time.sleep(_REFRESH_SECONDS)
 
 
-def table_of(states: Sequence[RunState]):
+def table_of(states: Sequence[RunState], width: int) -> "Table":
+    """Those at work first, since a terminal may have fewer lines than a table has runs; no wider than ``width``.
+
+    A narrow one shows fewer columns, and shortens names.
+    """
     from rich.table import Table
 
-    table = Table(box=None, title="; ".join(dict.fromkeys(state.remark for state in states)))
-    for i, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if i < 2 else "right", no_wrap=True)
-    # Those at work first: a terminal may have fewer lines than a table has runs.
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *(state.cells for state in states), strict=True)]
+    shown = list(range(len(COLUMNS)))
+    for least in _LEAST_WANTED:
+        if width - sum(widths[i] + 1 for i in shown[1:]) >= min(widths[0], _LEAST_NAME):
+            break
+        shown.remove(COLUMNS.index(least))
+    widths[0] = min(widths[0], max(1, width - sum(widths[i] + 1 for i in shown[1:])))
+    title = "; ".join(dict.fromkeys(state.remark for state in states))
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, title=title)
+    for i in shown:
+        drawn.add_column(COLUMNS[i], justify="left" if i < 2 else "right", no_wrap=True, width=widths[i])
     order = ("running", "testing", "failed", "stopped", "waiting", "done")
     for state in sorted(states, key=lambda state: order.index(state.status)):
-        table.add_row(*state.cells, style="dim" if state.status in ("done", "waiting") else None)
-    return table
+        style = "dim" if state.status in ("done", "waiting") else None
+        drawn.add_row(*(state.cells[i] for i in shown), style=style)
+    return drawn
 
 
 def _watch_in_lines(states: Callable[[], list[RunState]], poll: Callable[[], int | None]) -> int:

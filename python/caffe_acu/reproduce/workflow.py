@@ -45,6 +45,8 @@ class Machines:
             raise UserError(f"--cores is {self.cores}: it takes 1 or more")
         if not self.is_local and self.profile is None:
             raise UserError(f"--executor {self.executor}: needs --profile, a folder such as scripts/slurm")
+        if not self.is_local and (self.gpus not in ((), (0,)) or self.runs_per_gpu > 1):
+            raise UserError(f"--executor {self.executor}: the job of a run has one GPU, its number 0: give --gpus 0")
         if self.profile is not None and not (self.profile / "config.yaml").is_file():
             raise UserError(f"{self.profile}: no Snakemake profile (config.yaml); scripts/slurm is one")
 
@@ -75,12 +77,14 @@ def write_workflow(folder: Path, plan: Plan, scale: int, todo: Sequence[Training
     folders = {training.folder for training in todo}
     options = []
     if machines.gpus:
-        options = ["--gpu", ",".join(map(str, machines.gpus)), "--runs-per-gpu", str(machines.runs_per_gpu)]
+        options = ["--gpus", ",".join(map(str, machines.gpus)), "--runs-per-gpu", str(machines.runs_per_gpu)]
+        if not machines.is_local:  # a job's GPU is its own, and called as those of the other jobs on that machine
+            options = ["--gpu", "0"]
     content = {
         "runs": {
             str(training.folder): {
                 "after": [str(training.start.folder)] if training.start and training.start.folder in folders else [],
-                "mem_mb": memory_mb(training.model),
+                "mem_mb": memory_mb(training.model, bool(machines.gpus)),
             }
             for training in todo
         },
@@ -141,6 +145,8 @@ class Workflow:
                 command,
                 stdout=file,
                 stderr=file,
+                # A user's own profile is for other workflows.
+                env={name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"},
                 start_new_session=True,
                 preexec_fn=at_parents_end(signal.SIGKILL),
             )
