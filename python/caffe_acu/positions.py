@@ -23,6 +23,7 @@ __all__ = [
     "LayerPositions",
     "LayerSeries",
     "iteration_of",
+    "log_of",
     "network_of",
     "read",
     "read_movement",
@@ -107,6 +108,12 @@ def network_of(source: Source, net: str | Path | None = None) -> "caffe_pb2.NetP
     return _message_of(found)
 
 
+def log_of(source: Source) -> Path | None:
+    """The position log, or the npz of one, that the source is or has in its folder: what :func:`read` reads then."""
+    found, _ = _found(source, None)
+    return found if isinstance(found, Path) and _is_over_time(found) else None
+
+
 def read_positions(path: str | Path) -> list[LayerPositions]:
     """The active layers of a prototxt or a caffemodel, in the order of the net.
 
@@ -146,8 +153,14 @@ def _found(source: Source, net: str | Path | None) -> tuple[CaffeNet | Path | di
     if hasattr(source, "save"):
         return source, net
     if not isinstance(source, str | Path):
-        files = list(source)
-        return _found(files[0], net) if len(files) == 1 else (by_iteration(files), net)
+        files = [Path(file) for file in source]
+        if len(files) == 1:
+            return _found(files[0], net)
+        for file in files:
+            if file.is_dir() or _is_over_time(file):
+                what = "a folder" if file.is_dir() else "a position log"
+                raise UserError(f"{file}: {what}, which holds a whole run; give it without other files")
+        return by_iteration(files), net
     path = Path(source)
     if not path.is_dir():
         return path, net
