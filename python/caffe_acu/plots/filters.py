@@ -7,28 +7,40 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from caffe_acu.evenly import evenly
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.plots.colours import GREY
-from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.figures import new_figure, set_title
+from caffe_acu.plots.style import PAGE, Size, styled
 
 _COLOURS = matplotlib.colormaps["PuOr_r"].with_extremes(bad=GREY)
+_MOST = 256  # side by side, of a layer
+_AROUND = 0.75  # inches above and below the panels
 
 
-def filters(kernels: Mapping[str, DenseKernel], title: str = "") -> Figure:
-    """Depthwise layers, a panel for each, all over the pixels that any of them reaches.
+@styled
+def filters(kernels: Mapping[str, DenseKernel], title: str = "", most: int = _MOST, size: Size = PAGE) -> Figure:
+    """Kernels of layers, a panel for each, all over the pixels that any of them reaches.
 
-    Each filter is divided by its greatest absolute weight; orange is positive, purple negative, white zero.
+    A filter belongs to an output and an input of its group: a depthwise layer has one for each channel. At most
+    ``most`` of them, evenly spread. Each is divided by its greatest absolute weight; orange is positive, purple
+    negative, white zero.
     """
     top, left, height, width = _box(kernels.values())
-    figure = new_figure(6 * len(kernels), 6.5 + (0.4 if title else 0))
+    across = size.width / len(kernels)
+    figure = new_figure(size.width, size.height or across * height / width + _AROUND + 0.2 * bool(title))
     axes = figure.subplots(1, len(kernels), squeeze=False).ravel()
     for axis, (name, kernel) in zip(axes, kernels.items(), strict=True):
-        axis.imshow(mosaic(kernel, (top, left), (height, width)), cmap=_COLOURS, vmin=-1, vmax=1)
+        chosen = _chosen(kernel, most)
+        picture = axis.imshow(mosaic(chosen, (top, left), (height, width)), cmap=_COLOURS, vmin=-1, vmax=1)
+        picture.set_rasterized(True)  # squares with sharp edges, whatever shows the vector format
         axis.set_axis_off()
-        taps = "x".join(map(str, kernel.weight.shape[2:]))
-        axis.set_title(f"{name}: {len(kernel.weight)} filters within {taps} pixels", fontsize=9)
-    legend = "each divided by its greatest weight: orange positive, purple negative, white zero"
-    figure.suptitle(f"{title}\n{legend}" if title else legend, fontsize=10)
+        count = math.prod(kernel.weight.shape[:2])
+        shown = f"{count:,}" if len(chosen.weight) == count else f"{len(chosen.weight)} of {count:,}"
+        axis.set_title(f"{name}\n{shown} filters of {' x '.join(map(str, kernel.weight.shape[2:]))} pixels")
+    figure.colorbar(picture, ax=axes.tolist(), label="weight, in parts of the filter's greatest", shrink=0.5, aspect=40,
+                    location="bottom", ticks=[-1, -0.5, 0, 0.5, 1], pad=0.03)  # fmt: skip
+    set_title(figure, title)
     return figure
 
 
@@ -44,6 +56,12 @@ def mosaic(kernel: DenseKernel, origin: tuple[int, int], size: tuple[int, int]) 
     cells[: len(weight), above : above + rows, before : before + taps] = weight / np.where(peaks == 0, 1, peaks)
     table = cells.reshape(-1, columns, size[0] + 1, size[1] + 1).swapaxes(1, 2)
     return table.reshape(table.shape[0] * table.shape[1], -1)[:-1, :-1]
+
+
+def _chosen(kernel: DenseKernel, most: int) -> DenseKernel:
+    """So many of its filters as if it were depthwise: (filters, 1, H, W)."""
+    weight = kernel.weight.reshape(-1, 1, *kernel.weight.shape[2:])
+    return DenseKernel(weight[evenly(len(weight), most)], kernel.origin, kernel.groups)
 
 
 def _box(kernels: Iterable[DenseKernel]) -> tuple[int, int, int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caffe_acu.errors import UserError
+from caffe_acu.evenly import evenly
 from caffe_acu.kernels import as_active, extrapolate
 from caffe_acu.net_param import blob_array, read_net
 from caffe_acu.plots.accuracy import AccuracyLine, accuracy_lines
@@ -20,7 +21,6 @@ from caffe_acu.plots.shapes import shapes
 from caffe_acu.positions import LayerPositions, LayerSeries
 from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP, PaperFigure
 from caffe_acu.reproduce.records import RunRecord
-from caffe_acu.reproduce.report_data import evenly
 from caffe_acu.reproduce.results import TableRuns, read_runs
 from caffe_acu.reproduce.statistics import Sample
 from caffe_acu.reproduce.tables import Row, find_table, model_of
@@ -158,7 +158,8 @@ def _draw_sets_in_colours(material: _Material) -> Figure:
 
 
 def _draw_histograms(material: _Material) -> Figure:
-    return position_histograms(material.learned(*material.figure.models), material.title)
+    layers = material.learned(*material.figure.models)
+    return position_histograms({layer.layer: [layer] for layer in layers}, material.title)
 
 
 def _draw_cardinality(material: _Material) -> Figure:
