@@ -32,7 +32,10 @@ def read_net(path: str | Path) -> "caffe_pb2.NetParameter":
         try:
             net.ParseFromString(raw)
         except DecodeError as error:
-            raise UserError(f"{path}: not a caffemodel, or a damaged one (its message does not decode)") from error
+            what = "not a caffemodel, or a damaged one (its message does not decode)"
+            if Path(path).suffix == ".solverstate":
+                what = "a solverstate; the weights are in the caffemodel beside it"
+            raise UserError(f"{path}: {what}") from error
     if net.layers:
         tool = "upgrade_net_proto_binary" if text is None else "upgrade_net_proto_text"
         raise UserError(f"{path}: layers in the format of before 2014; first run build/bin/{tool} OLD NEW")

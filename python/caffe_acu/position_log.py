@@ -12,8 +12,8 @@ import numpy as np
 
 from caffe_acu.active_layer import fixed_synapses
 from caffe_acu.errors import UserError
+from caffe_acu.layer_positions import LayerSeries
 from caffe_acu.net_param import read_bytes, write_atomically
-from caffe_acu.positions import LayerSeries
 
 _MAGIC, _VERSION = b"ACUPOSLG", 1  # the format stands in caffe_acu/step/position_log.hpp
 

@@ -1,98 +1,88 @@
-"""The shapes that active convolutions start from and learn, as arrays, from files of Caffe.
+"""The shapes that active convolutions start from and learn, from pycaffe, from files of Caffe, from runs.
 
-Coordinates are input pixels: x = alpha to the right, y = beta down, from the base point of the convolution.
-Arrays are float64, (sets, K): a row for each position set of the layer, a column for each synapse.
+:func:`read` and :func:`read_movement` take any of them. Units and arrays are those of ``layer_positions``.
 """
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from caffe_acu import position_log
 from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, check_division, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
+from caffe_acu.layer_positions import LayerPositions, LayerSeries
 from caffe_acu.net_param import blob_array, read_net
+from caffe_acu.position_files import by_iteration, iteration_of, movement_in, prototxt_in, snapshots_in
+
+__all__ = ["LayerPositions", "LayerSeries", "iteration_of", "read", "read_movement", "read_positions", "read_series"]
 
 _WEIGHT_BLOB, _X_BLOB, _Y_BLOB, _BLOBS = 0, 2, 3, 4  # 1: bias
+_Layer = TypeVar("_Layer", LayerPositions, LayerSeries)
 
 
-@dataclass(frozen=True)
-class LayerPositions:
-    """Where the synapses of a layer are, and where they started."""
+class CaffeNet(Protocol):
+    """What is needed of a ``caffe.Net``."""
 
-    layer: str
-    type: str  # one of ACTIVE_TYPES
-    x: np.ndarray  # (sets, K)
-    y: np.ndarray  # (sets, K)
-    # From a net: (K,), the same for every set, without the noise a layer may add. From a series: (sets, K).
-    start_x: np.ndarray
-    start_y: np.ndarray
-    fixed: np.ndarray  # (sets,) index of the synapse that never moves, or -1
-    kernel_size: tuple[int, int]  # height, width
-    warmup_iter: int = 0  # as far as the file tells: the authors' files do not
-
-    @property
-    def free(self) -> np.ndarray:
-        """(sets, K), true for every synapse that may move."""
-        return np.arange(self.x.shape[1]) != self.fixed[:, None]
-
-    @property
-    def displacement(self) -> np.ndarray:
-        """(sets, K) distance from the start, in pixels."""
-        return np.hypot(self.x - self.start_x, self.y - self.start_y)
-
-    @property
-    def radius(self) -> np.ndarray:
-        """(sets, K) distance from the base point, in pixels."""
-        return np.hypot(self.x, self.y)
-
-    @property
-    def mean_displacement(self) -> float:
-        return self._over_free(np.mean, self.displacement)
-
-    @property
-    def max_displacement(self) -> float:
-        return self._over_free(np.max, self.displacement)
-
-    @property
-    def mean_radius(self) -> float:
-        """Mean distance from the base point; a 3x3 lattice has (4 + 4 sqrt 2) / 8 = 1.207."""
-        return self._over_free(np.mean, self.radius)
-
-    def _over_free(self, statistic, values: np.ndarray) -> float:
-        return float(statistic(values[self.free])) if self.free.any() else 0.0
+    def save(self, path: str) -> None: ...
 
 
-@dataclass(frozen=True)
-class LayerSeries:
-    """The positions of a layer at T moments of one run: its snapshots, or the records of its position log."""
+Source = CaffeNet | str | Path | Iterable[str | Path]
 
-    layer: str
-    type: str  # one of ACTIVE_TYPES
-    iterations: np.ndarray  # (T,) ascending
-    x: np.ndarray  # (T, sets, K)
-    y: np.ndarray  # (T, sets, K)
-    fixed: np.ndarray  # (sets,), as in the last moment
-    kernel_size: tuple[int, int]  # height, width
-    warmup_iter: int
 
-    @property
-    def last(self) -> LayerPositions:
-        """The last moment, with the first as its start."""
-        return LayerPositions(
-            layer=self.layer,
-            type=self.type,
-            x=self.x[-1],
-            y=self.y[-1],
-            start_x=self.x[0],
-            start_y=self.y[0],
-            fixed=self.fixed,
-            kernel_size=self.kernel_size,
-            warmup_iter=self.warmup_iter,
-        )
+def read(source: Source, net: str | Path | None = None, iteration: int | None = None) -> list[LayerPositions]:
+    """The active layers of whatever has positions, in the order of the network.
+
+    Args:
+        source: a pycaffe net; a caffemodel, with the positions it has learned, or a prototxt, with those it starts
+            from; snapshots of one run, as a list or their folder; a position log, or an npz of it; the folder of a
+            run, with positions.npz, positions.log or snapshots in it. The start that displacements are measured from
+            is the network's own, but the first record of a log or npz.
+        net: prototxt or caffemodel of the network, which tells what a log cannot, stride and groups. In the folder of
+            a run train_val.prototxt or deploy.prototxt is found.
+        iteration: of a source that has several moments (default: the last).
+
+    UserError if the source cannot be read, has no active layer, not this iteration, or positions that are not finite.
+    """
+    found, net = _found(source, net)
+    if isinstance(found, dict):
+        where = _chosen(found, iteration)
+        layers = read_positions(where)
+    elif isinstance(found, Path) and (series := _over_time(found)):
+        where = found
+        try:
+            layers = [layer.last if iteration is None else layer.at(iteration) for layer in series]
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+    else:
+        where = found if isinstance(found, Path) else "pycaffe net"
+        if iteration is not None:
+            raise UserError(f"{where}: holds one moment; an iteration is chosen of a run, a log or several snapshots")
+        layers = read_positions(found) if isinstance(found, Path) else _active_layers(_message_of(found), where)
+    _require_finite(layers, where)
+    return layers if net is None else _described(layers, net, where)
+
+
+def read_movement(source: Source, net: str | Path | None = None) -> list[LayerSeries]:
+    """The movement of each active layer over a training; arguments and errors as :func:`read`.
+
+    Of a single snapshot there is one moment. UserError for what tells no iteration: a prototxt, a pycaffe net.
+    """
+    found, net = _found(source, net)
+    where: object = found
+    if isinstance(found, dict):
+        series = read_series(found.values())
+        where = found[max(found)].parent
+    elif isinstance(found, Path):
+        series = _over_time(found) or read_series([found])
+    else:
+        raise UserError("a pycaffe net holds one moment; give the snapshots, the position log or the folder of a run")
+    _require_finite(series, where)
+    return series if net is None else _described(series, net, where)
 
 
 def read_positions(path: str | Path) -> list[LayerPositions]:
@@ -101,7 +91,106 @@ def read_positions(path: str | Path) -> list[LayerPositions]:
     Where a layer has no blobs, as in every prototxt, its positions are those it would start from (one set
     of them for each position set, without noise). UserError if the file cannot be read or has none.
     """
-    net = read_net(path)
+    return _active_layers(read_net(path), path)
+
+
+def read_series(paths: Iterable[str | Path]) -> list[LayerSeries]:
+    """The movement of each layer over the snapshots of one run, sorted by the N of ``_iter_N.caffemodel``."""
+    files = by_iteration(paths)
+    first = next(iter(files.values()))
+    snapshots = [read_positions(path) for path in files.values()]
+    for path, layers in zip(files.values(), snapshots, strict=True):
+        if _layout(layers) != _layout(snapshots[0]):
+            raise UserError(f"{path}: its active layers are not those of {first}")
+    return [
+        LayerSeries(
+            layer=history[-1].layer,
+            type=history[-1].type,
+            iterations=np.array(list(files)),
+            x=np.stack([moment.x for moment in history]),
+            y=np.stack([moment.y for moment in history]),
+            fixed=history[-1].fixed,
+            kernel_size=history[-1].kernel_size,
+            warmup_iter=history[-1].warmup_iter,
+            stride=history[-1].stride,
+            groups=history[-1].groups,
+        )
+        for history in zip(*snapshots, strict=True)
+    ]
+
+
+def _found(source: Source, net: str | Path | None) -> tuple[CaffeNet | Path | dict[int, Path], str | Path | None]:
+    """The pycaffe net, one file, or snapshots by iteration; and the file that describes the network, if there is."""
+    if hasattr(source, "save"):
+        return source, net
+    if not isinstance(source, str | Path):
+        files = list(source)
+        return _found(files[0], net) if len(files) == 1 else (by_iteration(files), net)
+    path = Path(source)
+    if not path.is_dir():
+        return path, net
+    if file := movement_in(path):
+        return file, net or prototxt_in(path)
+    if snapshots := snapshots_in(path):
+        return by_iteration(snapshots), net
+    raise UserError(
+        f"{path}: neither positions.npz nor positions.log nor snapshots, <prefix>_iter_<N>.caffemodel, in this folder"
+    )
+
+
+def _chosen(snapshots: dict[int, Path], iteration: int | None) -> Path:
+    if iteration is None:
+        return snapshots[max(snapshots)]
+    if iteration not in snapshots:
+        folder = snapshots[max(snapshots)].parent
+        raise UserError(f"{folder}: no snapshot of iteration {iteration}; there are {', '.join(map(str, snapshots))}")
+    return snapshots[iteration]
+
+
+def _over_time(path: Path) -> list[LayerSeries]:
+    """What a position log or an npz of it holds; nothing if the file is neither."""
+    if path.suffix == ".npz":
+        return position_log.load_npz(path)
+    return position_log.read_position_log(path) if position_log.is_position_log(path) else []
+
+
+def _message_of(net: CaffeNet) -> "caffe_pb2.NetParameter":
+    # Only what pycaffe saves has the descriptions of layers; the file is one in memory.
+    with open(os.memfd_create("net"), "rb") as file:
+        net.save(f"/proc/self/fd/{file.fileno()}")
+        return caffe_pb2.NetParameter.FromString(file.read())
+
+
+def _described(layers: list[_Layer], net: str | Path, where: object) -> list[_Layer]:
+    """With stride and groups as a description of the network tells them."""
+    known = {layer.layer: layer for layer in read_positions(net)}
+    for layer in layers:
+        sets, synapses = layer.x.shape[-2:]
+        if layer.layer not in known or known[layer.layer].x.shape != (sets, synapses):
+            raise UserError(
+                f"{net}: no ACU layer {layer.layer!r} of {sets} set(s) and {synapses} synapses in it, as in {where}; "
+                "give the network of this run"
+            )
+    return [replace(layer, stride=known[layer.layer].stride, groups=known[layer.layer].groups) for layer in layers]
+
+
+def _require_finite(layers: Sequence[LayerPositions | LayerSeries], where: object) -> None:
+    for layer in layers:
+        wrong = np.argwhere(~np.isfinite(layer.xy).all(axis=-1))
+        if len(wrong):
+            *moment, s, k = wrong[0]
+            when = f" from iteration {layer.iterations[moment[0]]} on" if moment else ""
+            raise UserError(
+                f"{where}: layer {layer.layer!r}: synapse {k} of set {s} is nowhere (not a number, or infinite){when}: "
+                "the training diverged; take an earlier iteration, or another seed"
+            )
+
+
+def _layout(layers: list[LayerPositions]) -> list[tuple[str, tuple[int, ...]]]:
+    return [(positions.layer, positions.x.shape) for positions in layers]
+
+
+def _active_layers(net: "caffe_pb2.NetParameter", path: str | Path) -> list[LayerPositions]:
     found = {}
     for layer in net.layer:
         if layer.type in ACTIVE_TYPES:
@@ -110,48 +199,6 @@ def read_positions(path: str | Path) -> list[LayerPositions]:
     if not found:
         raise UserError(f"{path}: no layer of type {' or '.join(ACTIVE_TYPES)} in it")
     return list(found.values())
-
-
-def read_series(paths: Iterable[str | Path]) -> list[LayerSeries]:
-    """The movement of each layer over snapshots, which are sorted by the N of ``_iter_N.caffemodel``."""
-    by_iteration: dict[int, Path] = {}
-    for path in map(Path, paths):
-        iteration = iteration_of(path)
-        if iteration in by_iteration:
-            raise UserError(f"{path}: iteration {iteration} is that of {by_iteration[iteration]} too")
-        by_iteration[iteration] = path
-    iterations = sorted(by_iteration)
-    snapshots = [read_positions(by_iteration[iteration]) for iteration in iterations]
-    for iteration, layers in zip(iterations, snapshots, strict=True):
-        if _layout(layers) != _layout(snapshots[0]):
-            raise UserError(
-                f"{by_iteration[iteration]}: its active layers are not those of {by_iteration[iterations[0]]}"
-            )
-    return [
-        LayerSeries(
-            layer=history[-1].layer,
-            type=history[-1].type,
-            iterations=np.array(iterations),
-            x=np.stack([moment.x for moment in history]),
-            y=np.stack([moment.y for moment in history]),
-            fixed=history[-1].fixed,
-            kernel_size=history[-1].kernel_size,
-            warmup_iter=history[-1].warmup_iter,
-        )
-        for history in zip(*snapshots, strict=True)
-    ]
-
-
-def iteration_of(path: str | Path) -> int:
-    """The N of a snapshot's name ``<prefix>_iter_N.caffemodel``."""
-    match = re.search(r"_iter_(\d+)\.caffemodel$", Path(path).name)
-    if not match:
-        raise UserError(f"{path}: not named as a snapshot, <prefix>_iter_<N>.caffemodel, so its iteration is unknown")
-    return int(match[1])
-
-
-def _layout(layers: list[LayerPositions]) -> list[tuple[str, tuple[int, ...]]]:
-    return [(positions.layer, positions.x.shape) for positions in layers]
 
 
 def _layer_positions(layer: "caffe_pb2.LayerParameter", path: str | Path) -> LayerPositions:
@@ -170,6 +217,8 @@ def _layer_positions(layer: "caffe_pb2.LayerParameter", path: str | Path) -> Lay
         fixed=description.fixed(x, y),
         kernel_size=description.kernel,
         warmup_iter=description.warmup_iter,
+        stride=description.stride,
+        groups=description.groups,
     )
 
 

@@ -18,6 +18,7 @@ from caffe_acu import position_log
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import read_net
+from caffe_acu.position_files import movement_in, snapshots_in
 from caffe_acu.positions import LayerSeries, read_series
 from caffe_acu.reproduce.run_status import DONE, run_status
 from caffe_acu.training_log import TrainingLog, read_training_log
@@ -248,10 +249,10 @@ def _read_table(path: Path) -> Metrics:
 
 def read_positions_over_time(folder: Path) -> list[LayerSeries]:
     """Of every active layer: from positions.npz, positions.log or the snapshots; none for networks without them."""
-    for name, read in (("positions.npz", position_log.load_npz), ("positions.log", position_log.read_position_log)):
-        if (folder / name).is_file():
-            return _loaded(folder / name, read)
-    snapshots = list((folder / "snapshots").glob("*_iter_*.caffemodel"))
+    file = movement_in(folder)
+    if file:
+        return _loaded(file, position_log.load_npz if file.suffix == ".npz" else position_log.read_position_log)
+    snapshots = snapshots_in(folder)
     active = snapshots and any(layer.type in ACTIVE_TYPES for layer in read_net(snapshots[0]).layer)
     return read_series(snapshots) if active else []
 
