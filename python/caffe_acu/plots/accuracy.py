@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.colours import COLOURS
@@ -35,13 +36,16 @@ def accuracy_lines(
 
     ``xticks``: what stands at the horizontal axis, in place of numbers.
     """
-    figure = new_figure(size.width, size.height or 0.4 * size.width + 1)
+    figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     axis = figure.subplots()
+    handles: list[Artist] = []
     for (name, line), colour, marker in zip(lines.items(), COLOURS, _MARKERS, strict=False):
         bars = [np.nan if std is None else std for std in line.std]
-        axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=5, label=name)
+        handles.append(
+            axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=5, label=name)
+        )
         if line.printed is not None:
-            axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white", markersize=4,
+            handles += axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white", markersize=4,
                       linewidth=1, label=f"{name}, paper")  # fmt: skip
     if xticks:
         axis.set_xticks(list(xticks), list(xticks.values()))
@@ -49,6 +53,6 @@ def accuracy_lines(
     axis.set_xlabel(xlabel)
     axis.set_ylabel("test accuracy (%)")
     axis.grid()
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     set_title(figure, title)
     return figure

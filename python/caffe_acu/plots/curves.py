@@ -49,7 +49,7 @@ def training_curves(
     ``warmup_iter``: the iterations for which positions stayed put, shaded; 0: none. ``rate_drops``: iterations at
     which the learning rate drops.
     """
-    figure = new_figure(size.width, size.height or 0.4 * size.width + 1)
+    figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     losses = figure.subplots()
     errors = losses.twinx()
     handles = []

@@ -43,7 +43,8 @@ def panels(
     headings: Sequence[str],
     reach: float,
     size: Size,
-    columns: int,
+    columns: int | None,
+    least: float,
     title: str = "",
     below: float = 0,
     beside: float = 0,
@@ -51,17 +52,19 @@ def panels(
     """A square panel for each heading (one or more lines), up to ``reach`` pixels from the origin, y downwards.
 
     Args:
-        columns: at most so many panels in a row.
+        columns: panels in a row; None: as many as are ``least`` inches wide, and no row much shorter than others.
         below, beside: points to leave free at the lower and the right edge.
 
     UserError if ``size`` has no room for so many.
     """
-    columns = min(columns, len(headings))
+    columns = min(columns or _balanced(len(headings), int(size.width / least)), len(headings))
     rows = math.ceil(len(headings) / columns)
     width = size.width * INCH - beside
     # Placed by hand: the layout engine takes a minute for hundreds of axes.
     side = min((width - _LEFT - _RIGHT - (columns - 1) * _GAP) / columns, _LARGEST)
-    headings = ["\n".join(broken(line, side, HEADING) for line in heading.split("\n")) for heading in headings]
+    headings = [
+        "\n".join(broken(line, side + 0.9 * _GAP, HEADING) for line in heading.split("\n")) for heading in headings
+    ]
     head = max(heading.count("\n") + 1 for heading in headings) * HEADING * _LINE + 3
     width = max(_LEFT + columns * side + (columns - 1) * _GAP + _RIGHT + beside, min(COLUMN.width, size.width) * INCH)
     title = wrapped(title, width - 2 * _RIGHT, TITLE)
@@ -96,6 +99,11 @@ def panels(
         figure.suptitle(title, y=1 - _TOP / height, va="top")
     box = (left / width, bottom / height, inside / width, (height - top - bottom) / height)
     return Panels(figure, axes, side / 2 / reach, box)
+
+
+def _balanced(count: int, most: int) -> int:
+    rows = math.ceil(count / max(most, 1))
+    return math.ceil(count / rows)
 
 
 def draw_pixel_plane(axis: Axes, reach: float, pixel: float) -> None:

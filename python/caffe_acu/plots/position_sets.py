@@ -74,7 +74,7 @@ def sets_in_colours(
     shown = list(zip(layers, sets, strict=True))
     reach = reach_of(values[chosen] for layer, chosen in shown for values in (layer.x, layer.y))
     headings = [f"{layer.layer}\nof {len(layer.x)} sets\n" for layer in layers]
-    drawn = panels(headings, reach, size, columns or max(2, int(size.width / 1.7)), title)
+    drawn = panels(headings, reach, size, columns, 1.6, title)
     dot = min(5.0, max(2.5, 0.35 * drawn.pixel))
     for axis, (layer, chosen) in zip(drawn.axes, shown, strict=True):
         for s, colour, marker in zip(chosen, COLOURS, _MARKERS, strict=False):
@@ -103,7 +103,7 @@ def position_histograms(
               for block in layers.values()]  # fmt: skip
     norm = LogNorm(1, max(2, max(count.max() for count in counts)))
     headings = [_counted(name, block) for name, block in layers.items()]
-    drawn = panels(headings, reach, size, columns or max(2, int(size.width / 1.6)), title, beside=_BAR)
+    drawn = panels(headings, reach, size, columns, 1.6, title, beside=_BAR)
     for axis, count in zip(drawn.axes, counts, strict=True):
         squares = np.ma.masked_equal(count, 0)
         mesh = axis.pcolormesh(edges, edges, squares, norm=norm, cmap="viridis_r", rasterized=True, zorder=2)

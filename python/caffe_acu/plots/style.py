@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import matplotlib.style
 from cycler import cycler
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from caffe_acu.plots.colours import COLOURS
 
@@ -13,8 +14,9 @@ INCH = 72  # points
 TITLE, HEADING, SMALL = 9, 7, 6  # points, of letters
 MUTED, FAINT = "#808080", "#e6e6e6"  # what stands behind the data: frames and marks; grids
 
+_FONT = "DejaVu Sans"  # comes with Matplotlib, so that every machine draws the same
 _STYLE = {
-    "font.family": ["DejaVu Sans"],  # comes with Matplotlib, so that every machine draws the same
+    "font.family": [_FONT],
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -55,13 +57,13 @@ COLUMN, PAGE = Size(3.25), Size(6.875)
 
 def text_width(text: str, size: float) -> float:
     """In points, of one line in letters of that size."""
-    return float(TextPath((0, 0), text, size=size).get_extents().width) if text.strip() else 0.0
+    return text_to_path.get_text_width_height_descent(text, FontProperties(_FONT, size=size), False)[0]
 
 
 def broken(name: str, points: float, size: float) -> str:
     """A name in as many lines as it needs, broken after what joins its parts."""
     lines = [""]
-    for part in re.findall(r"[^_/.,: -]*[_/.,: -]*", name):
+    for part in re.findall(r"[^_/,: -]*[_/,: -]*", name):
         if text_width(lines[-1] + part, size) <= points or not lines[-1]:
             lines[-1] += part
         else:
