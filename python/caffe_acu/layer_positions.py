@@ -62,6 +62,10 @@ class LayerPositions:
         """Mean distance from the base point; a 3x3 lattice has (4 + 4 sqrt 2) / 8 = 1.207."""
         return self._over_free(np.mean, self.radius)
 
+    @property
+    def max_radius(self) -> float:
+        return self._over_free(np.max, self.radius)
+
     def _over_free(self, statistic, values: np.ndarray) -> float:
         return float(statistic(values[self.free])) if self.free.any() else 0.0
 

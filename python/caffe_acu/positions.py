@@ -19,7 +19,17 @@ from caffe_acu.layer_positions import LayerPositions, LayerSeries
 from caffe_acu.net_param import blob_array, read_net
 from caffe_acu.position_files import by_iteration, iteration_of, movement_in, prototxt_in, snapshots_in
 
-__all__ = ["LayerPositions", "LayerSeries", "iteration_of", "read", "read_movement", "read_positions", "read_series"]
+__all__ = [
+    "LayerPositions",
+    "LayerSeries",
+    "iteration_of",
+    "log_of",
+    "network_of",
+    "read",
+    "read_movement",
+    "read_positions",
+    "read_series",
+]
 
 _WEIGHT_BLOB, _X_BLOB, _Y_BLOB, _BLOBS = 0, 2, 3, 4  # 1: bias
 _Layer = TypeVar("_Layer", LayerPositions, LayerSeries)
@@ -52,8 +62,8 @@ def read(source: Source, net: str | Path | None = None, iteration: int | None = 
     if isinstance(found, dict):
         where = _chosen(found, iteration)
         layers = read_positions(where)
-    elif isinstance(found, Path) and (series := _over_time(found)):
-        where = found
+    elif isinstance(found, Path) and _is_over_time(found):
+        where, series = found, _over_time(found)
         try:
             layers = [layer.last if iteration is None else layer.at(iteration) for layer in series]
         except UserError as error:
@@ -78,11 +88,30 @@ def read_movement(source: Source, net: str | Path | None = None) -> list[LayerSe
         series = read_series(found.values())
         where = found[max(found)].parent
     elif isinstance(found, Path):
-        series = _over_time(found) or read_series([found])
+        series = _over_time(found) if _is_over_time(found) else read_series([found])
     else:
         raise UserError("a pycaffe net holds one moment; give the snapshots, the position log or the folder of a run")
     _require_finite(series, where)
     return series if net is None else _described(series, net, where)
+
+
+def network_of(source: Source, net: str | Path | None = None) -> "caffe_pb2.NetParameter | None":
+    """The description of the network of a source, arguments as for :func:`read`: that of ``net``, else what the source
+    or its folder has; None of a log or npz alone."""
+    found, net = _found(source, net)
+    if net is not None:
+        return read_net(net)
+    if isinstance(found, dict):
+        return read_net(found[max(found)])
+    if isinstance(found, Path):
+        return None if _is_over_time(found) else read_net(found)
+    return _message_of(found)
+
+
+def log_of(source: Source) -> Path | None:
+    """The position log, or the npz of one, that the source is or has in its folder: what :func:`read` reads then."""
+    found, _ = _found(source, None)
+    return found if isinstance(found, Path) and _is_over_time(found) else None
 
 
 def read_positions(path: str | Path) -> list[LayerPositions]:
@@ -124,8 +153,14 @@ def _found(source: Source, net: str | Path | None) -> tuple[CaffeNet | Path | di
     if hasattr(source, "save"):
         return source, net
     if not isinstance(source, str | Path):
-        files = list(source)
-        return _found(files[0], net) if len(files) == 1 else (by_iteration(files), net)
+        files = [Path(file) for file in source]
+        if len(files) == 1:
+            return _found(files[0], net)
+        for file in files:
+            if file.is_dir() or _is_over_time(file):
+                what = "a folder" if file.is_dir() else "a position log"
+                raise UserError(f"{file}: {what}, which holds a whole run; give it without other files")
+        return by_iteration(files), net
     path = Path(source)
     if not path.is_dir():
         return path, net
@@ -147,11 +182,13 @@ def _chosen(snapshots: dict[int, Path], iteration: int | None) -> Path:
     return snapshots[iteration]
 
 
+def _is_over_time(path: Path) -> bool:
+    return path.suffix == ".npz" or position_log.is_position_log(path)
+
+
 def _over_time(path: Path) -> list[LayerSeries]:
-    """What a position log or an npz of it holds; nothing if the file is neither."""
-    if path.suffix == ".npz":
-        return position_log.load_npz(path)
-    return position_log.read_position_log(path) if position_log.is_position_log(path) else []
+    """What a position log or an npz of it holds."""
+    return position_log.load_npz(path) if path.suffix == ".npz" else position_log.read_position_log(path)
 
 
 def _message_of(net: CaffeNet) -> "caffe_pb2.NetParameter":

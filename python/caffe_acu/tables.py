@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 Line = tuple[str, ...]
 Table = list[Line]  # the first line is the head
-_NUMBERS = {"layers", "parameters", "multiply-adds", "in short"}  # columns of numbers, which end at the right
+# Columns of numbers, which end at the right.
+_NUMBERS = frozenset(
+    ("layers", "parameters", "multiply-adds", "in short", "sets", "K", "synapse")
+    + ("moved", "at most", "radius", "spread", "taps", "zeros", "mean", "rms", "dx", "dy")
+)
 
 
 def aligned(table: Table) -> str:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from caffe_acu.cli import positions_numbers
+
 
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
@@ -11,9 +13,11 @@ def register(subparsers) -> None:
         description="Prints where the synapses of every ACU layer are, in input pixels (x to the right, y down), and "
         "how far they moved from their start. FILE is a caffemodel (ours or the authors'), or a prototxt, which "
         "tells where they start. With several snapshots of a run the last is printed and drawn. FILE may also be the "
-        "position log of a run (position_log in acu.proto): the last record, and how far they moved from the first.",
+        "position log of a run (position_log in acu.proto) or an npz of it: the last record, and how far they moved "
+        "from the first; or the folder of a run. `caffe-acu positions stats` prints statistics of every layer, `diff` "
+        "how far two networks are apart; each has its own --help.",
         epilog="examples: caffe-acu positions snapshots/*.caffemodel --plot shapes.png --movement movement.png; "
-        "caffe-acu positions positions.log --movement movement.png",
+        "caffe-acu positions positions.log --movement movement.png; caffe-acu positions stats net.caffemodel",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="draw a panel per layer (.png, .svg or .pdf)")
@@ -26,6 +30,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
+    positions_numbers.register(parser)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -34,42 +39,35 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.plots.figures import save
     from caffe_acu.plots.movement import movement
     from caffe_acu.plots.shapes import shapes
-    from caffe_acu.positions import iteration_of, read_positions, read_series
+    from caffe_acu.positions import iteration_of, read, read_movement
 
     files = arguments.files
-    log = _read_log(files)
+    layers = read(files)
     last = files[0] if len(files) == 1 else max(files, key=iteration_of)
-    layers = _select([layer.last for layer in log] or read_positions(last), arguments.layers, last)
+    layers = _select(layers, arguments.layers, last)
     if arguments.kernels:
         kernels = [_kernel_as_data(layer, last) for layer in layers]
         print(json.dumps(kernels, indent=2) if arguments.json else _kernels_as_text(kernels))
     elif arguments.json:
         print(json.dumps([_as_data(layer) for layer in layers], indent=2))
     else:
-        print(last, _moments(log), "\n", sep="")
+        print(last, _moments(files), "\n", sep="")
         print("\n\n".join(_as_text(layer) for layer in layers))
     if arguments.plot:
         save(shapes(layers, last.name), arguments.plot)
     if arguments.movement:
-        series = _select(log or read_series(files), arguments.layers, last)
+        series = _select(read_movement(files), arguments.layers, last)
         if not arguments.layers and len(series) > 2:
             series = [series[0], series[-1]]
         save(movement(series), arguments.movement)
 
 
-def _read_log(files: list[Path]) -> list:
-    """The series of a position log; nothing if the files are snapshots."""
-    from caffe_acu.errors import UserError
-    from caffe_acu.position_log import is_position_log, read_position_log
+def _moments(files: list[Path]) -> str:
+    from caffe_acu.positions import log_of, read_movement
 
-    logs = [file for file in files if is_position_log(file)]
-    if logs and len(files) > 1:
-        raise UserError(f"{logs[0]}: a position log, which holds a whole run; give it without other files")
-    return read_position_log(logs[0]) if logs else []
-
-
-def _moments(log: list) -> str:
-    return ", iteration {1}, from iteration {0}".format(*log[0].iterations[[0, -1]]) if log else ""
+    if not log_of(files):
+        return ""
+    return ", iteration {1}, from iteration {0}".format(*read_movement(files)[0].iterations[[0, -1]])
 
 
 def _select(layers: list, names: list[str] | None, file: Path) -> list:

@@ -54,13 +54,20 @@ def _pooling(layer, bottoms: list[Shape]) -> LayerCount:
     if param.global_pooling:
         top = (count, channels, 1, 1)
     else:
-        kernel, stride, pad = (
-            [getattr(param, f"{name}_{axis}") or getattr(param, both) for axis in "hw"]
-            for name, both in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
-        )
+        kernel, stride, pad = pooling_window(layer)
         down = param.round_mode == caffe_pb2.PoolingParameter.FLOOR
         top = (count, channels, *_pooled(layer, (height, width), kernel, stride, pad, down))
     return LayerCount([top, top])  # the second: where the largest values stood
+
+
+def pooling_window(layer: "caffe_pb2.LayerParameter") -> tuple[list[int], list[int], list[int]]:
+    """Kernel, stride and pad, (height, width) each, of a Pooling that is not global."""
+    param = layer.pooling_param
+    kernel, stride, pad = (
+        [getattr(param, f"{name}_{axis}") or getattr(param, both) for axis in "hw"]
+        for name, both in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
+    )
+    return kernel, stride, pad
 
 
 @handles("SPP", free=True)

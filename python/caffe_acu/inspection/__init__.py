@@ -1,0 +1,1 @@
+"""What was learned, as numbers: statistics of layers, receptive fields, differences."""
