@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from caffe_acu.cli.main import main
+from caffe_acu.evenly import evenly
 from caffe_acu.positions import LayerSeries
-from caffe_acu.reproduce import report_data as page
 from caffe_acu.reproduce import table_files
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.results import read_runs
@@ -184,7 +184,7 @@ def test_shapes_of_a_run_that_diverged(tmp_path, shown, monkeypatch, x):
 
 @pytest.mark.parametrize("count, most", [(0, 3), (1, 3), (3, 3), (4, 3), (1001, 1000), (64_001, 1000)])
 def test_evenly(count, most):
-    kept = page.evenly(count, most).tolist()
+    kept = evenly(count, most).tolist()
     assert len(kept) == min(count, most) == len(set(kept)) and kept == sorted(kept)
     if count:
         assert (kept[0], kept[-1]) == (0, count - 1)

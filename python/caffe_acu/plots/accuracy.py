@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.colours import COLOURS
-from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.figures import new_figure, set_title
+from caffe_acu.plots.style import PAGE, Size, styled
 
 _MARKERS = "os^Dv"
 
@@ -22,28 +24,35 @@ class AccuracyLine:
     printed: Sequence[float] | None = None  # what the paper has; None: not to be compared
 
 
+@styled
 def accuracy_lines(
-    lines: Mapping[str, AccuracyLine], xlabel: str, title: str = "", xticks: Mapping[float, str] | None = None
+    lines: Mapping[str, AccuracyLine],
+    xlabel: str,
+    title: str = "",
+    xticks: Mapping[float, str] | None = None,
+    size: Size = PAGE,
 ) -> Figure:
     """A line for each kind: means with their standard deviations as bars; dotted, what the paper printed.
 
     ``xticks``: what stands at the horizontal axis, in place of numbers.
     """
-    figure = new_figure(6, 4.2)
+    figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     axis = figure.subplots()
+    handles: list[Artist] = []
     for (name, line), colour, marker in zip(lines.items(), COLOURS, _MARKERS, strict=False):
         bars = [np.nan if std is None else std for std in line.std]
-        axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=6, label=name)
+        handles.append(
+            axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=5, label=name)
+        )
         if line.printed is not None:
-            axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white", markersize=5,
+            handles += axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white", markersize=4,
                       linewidth=1, label=f"{name}, paper")  # fmt: skip
     if xticks:
         axis.set_xticks(list(xticks), list(xticks.values()))
         axis.margins(x=0.12)
     axis.set_xlabel(xlabel)
     axis.set_ylabel("test accuracy (%)")
-    axis.grid(color="#eeeeee")
-    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
-    if title:
-        axis.set_title(title, fontsize=10)
+    axis.grid()
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    set_title(figure, title)
     return figure

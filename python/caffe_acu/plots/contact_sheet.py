@@ -7,12 +7,14 @@ from matplotlib.figure import Figure
 from caffe_acu.data.show import Sheet
 from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.style import styled
 
 _COLUMNS = 8
 _LONGEST_LABEL = 18  # characters that fit above a picture
 _PLANE_COLOURS = {"R": COLOURS[1], "G": COLOURS[2], "B": COLOURS[0]}
 
 
+@styled
 def contact_sheet(sheet: Sheet) -> Figure:
     """The pictures with their labels, and below them a histogram of each channel's values."""
     columns = min(_COLUMNS, len(sheet.pictures))

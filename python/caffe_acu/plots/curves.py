@@ -5,9 +5,11 @@ from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from caffe_acu.plots.colours import COLOURS
-from caffe_acu.plots.figures import new_figure
+from caffe_acu.plots.figures import new_figure, set_title
+from caffe_acu.plots.style import MUTED, PAGE, Size, styled
 
 _MOST_MARKERS = 40  # with more tests, markers would hide the line
 _WIDTHS = (2.2, 1.2)  # of the lines of the first run, and of others, which may lie upon it
@@ -34,15 +36,20 @@ class Curves(Protocol):
         """(U,) percent"""
 
 
+@styled
 def training_curves(
-    runs: Mapping[str, Curves], title: str = "", warmup_iter: int = 0, rate_drops: Sequence[int] = ()
+    runs: Mapping[str, Curves],
+    title: str = "",
+    warmup_iter: int = 0,
+    rate_drops: Sequence[int] = (),
+    size: Size = PAGE,
 ) -> Figure:
     """Training loss (solid, left scale) and test error (dashed, right scale) of several runs.
 
     ``warmup_iter``: the iterations for which positions stayed put, shaded; 0: none. ``rate_drops``: iterations at
     which the learning rate drops.
     """
-    figure = new_figure(6.5, 4)
+    figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     losses = figure.subplots()
     errors = losses.twinx()
     handles = []
@@ -63,22 +70,24 @@ def training_curves(
         )
     if warmup_iter:
         losses.axvspan(0, warmup_iter, color="#f2f2f2", zorder=0)
-        handles.append(losses.axvline(warmup_iter, color="#808080", linestyle=":", label="end of the warm-up"))
+        handles.append(losses.axvline(warmup_iter, color=MUTED, linestyle=":", label="end of the warm-up"))
     drops = [
         losses.axvline(at, color="#a0a0a0", linewidth=0.8, label="drops of the learning rate") for at in rate_drops
     ]
     handles += drops[:1]
     losses.set_xlabel("iteration")
+    losses.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    losses.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     losses.set_ylabel("training loss")
     losses.set_ylim(bottom=0)
     losses.set_xlim(0, max((one.iterations[-1] for one in runs.values() if len(one.iterations)), default=None))
     errors.set_ylabel("test error (%)")
     errors.set_ylim(0, _top(runs))
-    losses.grid(color="#eeeeee")
+    losses.grid()
     # Below the axes, in which the curves may be anywhere; a column for each run.
-    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(runs) + bool(warmup_iter or drops))
-    if title:
-        losses.set_title(title, fontsize=10)
+    columns = min(len(runs) + bool(warmup_iter or drops), max(1, int(size.width / 1.6)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    set_title(figure, title)
     return figure
 
 

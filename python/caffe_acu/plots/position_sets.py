@@ -1,23 +1,28 @@
 """The many position sets of a grouped layer, as in Figures 8 to 10 of the grouped paper."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from caffe_acu.plots.colours import COLOURS
+from caffe_acu.plots.colours import COLOURS, GREY
 from caffe_acu.plots.figures import new_figure
-from caffe_acu.plots.pixel_plane import MARGIN, draw_pixel_plane
+from caffe_acu.plots.panels import panels, reach_of
+from caffe_acu.plots.style import FAINT, INCH, PAGE, SMALL, TITLE, Size, styled, wrapped
 from caffe_acu.positions import LayerPositions
 
 _BIN = 0.1  # pixels, of a histogram
 _MARKERS = "osD^v"
+_BAR = 52  # points for the scale of colours
 
 
-def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "") -> Figure:
+@styled
+def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "", size: Size = PAGE) -> Figure:
     """These sets of a layer, a cell for each, row by row, all to one scale, y downwards as in an image.
 
     A dot is where a synapse is, a line leads to where it started, a cross is the origin. Coordinates are pixels; cell
@@ -25,75 +30,99 @@ def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "") -> F
     """
     columns = math.ceil(math.sqrt(len(sets)))
     rows = math.ceil(len(sets) / columns)
-    pitch = 2 * (_reach(layer.x[sets], layer.y[sets]) + MARGIN)
+    pitch = 2 * reach_of((layer.x[sets], layer.y[sets]))
     cells = np.arange(len(sets))
     shift_x, shift_y = pitch * (cells % columns)[:, None], pitch * (cells // columns)[:, None]
     x, y = layer.x[sets] + shift_x, layer.y[sets] + shift_y
     start_x, start_y = (np.broadcast_to(start, layer.x.shape)[sets] for start in (layer.start_x, layer.start_y))
-    figure = new_figure(9, 9 * rows / columns + 0.6)
-    axis = figure.subplots()
+    text = f"a cell is {pitch:.1f} x {pitch:.1f} pixels, lines lead to where synapses started"
+    text = wrapped(f"{title}; {text}" if title else text, size.width * INCH - 12, TITLE)
+    head = (text.count("\n") + 1.4) * 1.25 * TITLE / INCH + 0.05
+    edge = size.width - 0.1
+    if size.height:
+        edge = min(edge, (size.height - head - 0.05) * columns / rows)
+    height = size.height or edge * rows / columns + head + 0.05
+    figure = new_figure(size.width, height, None)
+    figure.suptitle(text, y=1 - 0.06 / height, va="top")
+    box = (0.5 - edge / 2 / size.width, 0.05 / height, edge / size.width, edge * rows / columns / height)
+    axis = figure.add_axes(box)
     axis.set(aspect="equal", xlim=(-pitch / 2, pitch * (columns - 0.5)), ylim=(pitch * (rows - 0.5), -pitch / 2))
-    # One collection of each kind: axes for hundreds of sets would take a minute.
-    axis.hlines(pitch * (np.arange(rows + 1) - 0.5), *axis.get_xlim(), color="#e0e0e0", linewidth=0.6)
-    axis.vlines(pitch * (np.arange(columns + 1) - 0.5), *axis.get_ylim(), color="#e0e0e0", linewidth=0.6)
-    paths = np.stack([[start_x + shift_x, start_y + shift_y], [x, y]]).transpose(2, 3, 0, 1).reshape(-1, 2, 2)
-    size = min(1.0, 8 / columns)  # of what is drawn, against what fits eight cells in a row
-    axis.add_collection(LineCollection(paths, colors="#808080", linewidths=0.8 * size, zorder=1))
-    axis.scatter(shift_x, shift_y, s=60 * size**2, marker="+", color="black", linewidths=0.6, zorder=2)
-    axis.scatter(x, y, s=36 * size**2, color=COLOURS[0], linewidths=0, zorder=3, label="synapses")
     axis.set_axis_off()
-    axis.set_title(f"{title}, cells of {pitch:.1f} pixels" if title else f"cells of {pitch:.1f} pixels", fontsize=10)
+    axis.hlines(pitch * (np.arange(rows + 1) - 0.5), *axis.get_xlim(), color=FAINT, linewidth=0.5)
+    axis.vlines(pitch * (np.arange(columns + 1) - 0.5), *axis.get_ylim(), color=FAINT, linewidth=0.5)
+    pixel = edge * INCH / columns / pitch
+    # One artist of each kind: axes for hundreds of sets would take a minute, lines one by one a megabyte.
+    ways = np.stack([start_x + shift_x, start_y + shift_y, x, y], axis=-1).reshape(-1, 2)
+    steps = np.tile(np.array([Path.MOVETO, Path.LINETO], np.uint8), len(ways) // 2)
+    axis.add_patch(PathPatch(Path(ways, steps), fill=False, edgecolor=GREY, linewidth=min(0.8, 0.1 * pixel), zorder=1))
+    dot = min(6.0, 0.55 * pixel)
+    axis.scatter(shift_x, shift_y, s=(0.9 * dot) ** 2, marker="+", color="black", linewidths=0.1 * dot, zorder=2)
+    dots = axis.scatter(x, y, s=dot**2, color=COLOURS[0], linewidths=0, zorder=3)
+    dots.set_gid(f"synapses-{layer.layer}")
     return figure
 
 
+@styled
 def sets_in_colours(
-    layers: Sequence[LayerPositions], sets: Sequence[np.ndarray], title: str = "", columns: int = 3
+    layers: Sequence[LayerPositions],
+    sets: Sequence[np.ndarray],
+    title: str = "",
+    columns: int | None = None,
+    size: Size = PAGE,
 ) -> Figure:
     """A panel for each layer, all to one scale; in it these of its sets (up to five), a colour and a marker each."""
-    rows = math.ceil(len(layers) / columns)
-    shown = zip(layers, sets, strict=True)
-    reach = max(_reach(layer.x[chosen], layer.y[chosen]) for layer, chosen in shown) + MARGIN
-    figure = new_figure(2.9 * columns, 3.1 * rows + (0.5 if title else 0))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, layer, chosen in zip(axes, layers, sets, strict=False):
-        draw_pixel_plane(axis, reach)
+    shown = list(zip(layers, sets, strict=True))
+    reach = reach_of(values[chosen] for layer, chosen in shown for values in (layer.x, layer.y))
+    headings = [f"{layer.layer}\nof {len(layer.x)} sets\n" for layer in layers]
+    drawn = panels(headings, reach, size, columns, 1.6, title)
+    dot = min(5.0, max(2.5, 0.35 * drawn.pixel))
+    for axis, (layer, chosen) in zip(drawn.axes, shown, strict=True):
         for s, colour, marker in zip(chosen, COLOURS, _MARKERS, strict=False):
-            axis.scatter(layer.x[s], layer.y[s], s=26, color=colour, marker=marker, alpha=0.85, zorder=3, label=str(s))
-        axis.set_title(f"{layer.layer}\nof {len(layer.x)} sets", fontsize=8)
-        axis.legend(title="set", title_fontsize=6, fontsize=6, ncols=5, loc="upper center", columnspacing=0.6,
-                    handletextpad=0.1, bbox_to_anchor=(0.5, -0.05), frameon=False)  # fmt: skip
-    for axis in axes[len(layers) :]:
-        axis.set_axis_off()
-    if title:
-        figure.suptitle(title, fontsize=10)
-    return figure
+            dots = axis.scatter(layer.x[s], layer.y[s], s=dot**2, color=colour, marker=marker, alpha=0.8, linewidths=0,
+                                zorder=3, label=str(s))  # fmt: skip
+            dots.set_gid(f"synapses-{layer.layer}-{s}")
+        # In the third line of the heading, which is left free.
+        axis.legend(fontsize=SMALL, ncols=len(chosen), loc="lower center", bbox_to_anchor=(0.5, 1), borderpad=0.1,
+                    borderaxespad=0.1, columnspacing=0.7, handletextpad=0, handlelength=1.2)  # fmt: skip
+    return drawn.figure
 
 
-def position_histograms(layers: Sequence[LayerPositions], title: str = "", columns: int = 4) -> Figure:
-    """How many synapses of all sets are where: a panel for each layer, in squares of a tenth of a pixel.
+@styled
+def position_histograms(
+    layers: Mapping[str, Sequence[LayerPositions]], title: str = "", columns: int | None = None, size: Size = PAGE
+) -> Figure:
+    """How many synapses of all sets are where, in squares of a tenth of a pixel.
 
-    Darker is more, by a logarithmic scale that all panels share. Fixed synapses are left out.
+    A panel for each entry, such as a block, which counts all its layers. Darker is more, by a logarithmic scale that
+    all panels share. Fixed synapses are left out.
     """
-    rows = math.ceil(len(layers) / columns)
-    reach = max(_reach(layer.x, layer.y) for layer in layers) + MARGIN
+    reach = reach_of(values for block in layers.values() for layer in block for values in (layer.x, layer.y))
     half = math.ceil(reach / _BIN)
     edges = _BIN * (np.arange(-half, half + 2) - 0.5)  # the lattice in the middle of squares
-    counts = [np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in layers]
+    counts = [sum(np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in block)
+              for block in layers.values()]  # fmt: skip
     norm = LogNorm(1, max(2, max(count.max() for count in counts)))
-    figure = new_figure(2.4 * columns + 0.8, 2.5 * rows + (0.5 if title else 0))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, layer, count in zip(axes, layers, counts, strict=False):
-        draw_pixel_plane(axis, reach)
+    headings = [_counted(name, block) for name, block in layers.items()]
+    drawn = panels(headings, reach, size, columns, 1.6, title, beside=_BAR)
+    for axis, count in zip(drawn.axes, counts, strict=True):
         squares = np.ma.masked_equal(count, 0)
         mesh = axis.pcolormesh(edges, edges, squares, norm=norm, cmap="viridis_r", rasterized=True, zorder=2)
-        axis.set_title(f"{layer.layer}\n{len(layer.x)} sets", fontsize=7)
-    for axis in axes[len(layers) :]:
-        axis.set_axis_off()
-    figure.colorbar(mesh, ax=axes.tolist(), label="synapses", shrink=0.6)
-    if title:
-        figure.suptitle(title, fontsize=10)
-    return figure
+    left, bottom, width, height = drawn.box
+    inches = drawn.figure.get_size_inches()
+    shown = min(height, 2.5 / inches[1])
+    bar = (left + width + 8 / INCH / inches[0], bottom + (height - shown) / 2, 8 / INCH / inches[0], shown)
+    scale = drawn.figure.colorbar(
+        mesh,
+        cax=drawn.figure.add_axes(bar),
+        label="synapses in a square of 0.1 x 0.1 pixels",
+        ticks=LogLocator(subs=(1, 2, 5)),
+        format=StrMethodFormatter("{x:,.0f}"),
+    )
+    scale.ax.minorticks_off()
+    return drawn.figure
 
 
-def _reach(x: np.ndarray, y: np.ndarray) -> float:
-    return float(max(np.abs(x).max(), np.abs(y).max()))
+def _counted(name: str, block: Sequence[LayerPositions]) -> str:
+    several = f"{len(block)} layers, " if len(block) > 1 else ""
+    sets = sum(len(layer.x) for layer in block)
+    return f"{name}\n{several}{sets} set{'s' * (sets != 1)}"

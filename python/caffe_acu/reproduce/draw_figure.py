@@ -9,21 +9,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caffe_acu.errors import UserError
-from caffe_acu.kernels import as_active, extrapolate
-from caffe_acu.net_param import blob_array, read_net
-from caffe_acu.plots.accuracy import AccuracyLine, accuracy_lines
+from caffe_acu.evenly import evenly
+from caffe_acu.layer_kernels import read_kernel
+from caffe_acu.plots.accuracy import accuracy_lines
 from caffe_acu.plots.curves import training_curves
 from caffe_acu.plots.filters import filters
 from caffe_acu.plots.movement import movement
 from caffe_acu.plots.position_sets import position_histograms, position_sets, sets_in_colours
 from caffe_acu.plots.shapes import shapes
 from caffe_acu.positions import LayerPositions, LayerSeries
-from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP, PaperFigure
+from caffe_acu.reproduce.accuracy_lines import accuracy_figure
+from caffe_acu.reproduce.figures import PaperFigure
 from caffe_acu.reproduce.records import RunRecord
-from caffe_acu.reproduce.report_data import evenly
-from caffe_acu.reproduce.results import TableRuns, read_runs
-from caffe_acu.reproduce.statistics import Sample
-from caffe_acu.reproduce.tables import Row, find_table, model_of
+from caffe_acu.reproduce.results import TableRuns, read_runs, table_results
+from caffe_acu.reproduce.tables import find_table, model_of
 
 _MOST_SETS = 256  # side by side, of a layer
 _SETS_IN_COLOURS = 5  # as in the paper, which took them at random
@@ -158,71 +157,29 @@ def _draw_sets_in_colours(material: _Material) -> Figure:
 
 
 def _draw_histograms(material: _Material) -> Figure:
-    return position_histograms(material.learned(*material.figure.models), material.title)
+    layers = material.learned(*material.figure.models)
+    return position_histograms({layer.layer: [layer] for layer in layers}, material.title)
 
 
-def _draw_cardinality(material: _Material) -> Figure:
-    """The rows of a table named "grouping, kind"."""
-    lines = {}
-    for kind, name in (("Conv3x3", "3x3 convolution"), ("Conv5x5", "5x5 convolution"), ("ACU", "3x3 ACU")):
-        rows = [_row(material, f"{grouping}, {kind}") for grouping in CHANNELS_PER_GROUP]
-        lines[name] = _line(material, rows, list(range(len(rows))))
-    ticks = {i: f"{channels}\n{name}" for i, (name, channels) in enumerate(CHANNELS_PER_GROUP.items())}
-    return accuracy_lines(lines, "input channels of a group", material.title, ticks)
-
-
-def _draw_parameters(material: _Material) -> Figure:
-    lines = {}
-    for kind in ("depthwise conv", "depthwise ACU"):
-        rows = [row for row in material.runs.table.rows if row.name.endswith(kind) and row.top == 1]
-        lines[kind.replace("conv", "convolution")] = _line(
-            material, rows, [row.model.count.parameters / 1e6 for row in rows]
-        )
-    return accuracy_lines(lines, "parameters (millions)", material.title)
-
-
-def _row(material: _Material, name: str) -> Row:
-    return next(row for row in material.runs.table.rows if row.name == name)
-
-
-def _line(material: _Material, rows: Sequence[Row], x: Sequence[float]) -> AccuracyLine:
-    samples = [_sample(material, row) for row in rows]
-    printed = [_accuracy(row, row.printed.value) for row in rows]
-    return AccuracyLine(
-        x,
-        mean=[sample.mean for sample in samples],
-        std=[sample.std for sample in samples],
-        printed=None if material.remark else printed,
-    )
-
-
-def _sample(material: _Material, row: Row) -> Sample:
-    return Sample(tuple(100 - run.test_error(row.top, row.crops) for run in material.of(row.printed.model)))
-
-
-def _accuracy(row: Row, printed: float) -> float:
-    return printed if row.is_accuracy else 100 - printed
+def _draw_accuracies(material: _Material, by: str) -> Figure:
+    runs = replace(material.runs, by_model={model: material.of(model) for model in material.runs.by_model})
+    drawn = accuracy_figure(table_results(runs), by)
+    return accuracy_lines(drawn.lines, drawn.xlabel, material.title, drawn.xticks)
 
 
 def _draw_filters(material: _Material) -> Figure:
-    base, acu = material.figure.models
-    positions = material.learned(acu)[-1]
-    kernel = as_active(_weight(material.run(base), positions.layer))
-    active = _weight(material.run(acu), positions.layer)
-    dense = {
-        "3x3 convolution": extrapolate(kernel.weight, kernel.x, kernel.y, len(kernel.weight)),
-        "ACU, extrapolated": extrapolate(active, positions.x, positions.y, len(active)),
+    base, acu = (material.run(model) for model in material.figure.models)
+    last = material.learned(material.figure.models[-1])[-1].layer
+    kernels = {
+        "3x3 convolution": read_kernel(_snapshot(base), last),
+        "ACU, extrapolated": read_kernel(_snapshot(acu), last),
     }
-    return filters(dense, f"{material.title}\n{positions.layer}")
+    return filters(kernels, f"{material.title}\n{last}")
 
 
-def _weight(run: RunRecord, layer: str) -> np.ndarray:
-    """Of a depthwise layer at the end of training, (C, 1, kh, kw)."""
-    path = run.folder / "snapshots" / f"{run.folder.parent.name}_iter_{run.max_iter}.caffemodel"
-    found = [one for one in read_net(path).layer if one.name == layer and one.blobs]
-    if not found:
-        raise UserError(f"{path}: no layer {layer!r} with weights in it")
-    return blob_array(found[0].blobs[0]).astype(np.float64)
+def _snapshot(run: RunRecord) -> Path:
+    """Of the end of training."""
+    return run.folder / "snapshots" / f"{run.folder.parent.name}_iter_{run.max_iter}.caffemodel"
 
 
 _DRAWN: dict[tuple[str, int], Callable[[_Material], Figure]] = {
@@ -234,10 +191,10 @@ _DRAWN: dict[tuple[str, int], Callable[[_Material], Figure]] = {
     ("cvpr2017", 10): _draw_curves,
     ("cvpr2017", 12): partial(_draw_shapes, columns=5),  # the first row AlexNet's
     ("grouped", 4): partial(_draw_shapes, columns=3, frame=7),  # blocks of a stage
-    ("grouped", 7): _draw_cardinality,
+    ("grouped", 7): partial(_draw_accuracies, by="network"),
     ("grouped", 8): _draw_position_sets,
     ("grouped", 9): _draw_sets_in_colours,
     ("grouped", 10): _draw_histograms,
-    ("grouped", 11): _draw_parameters,
+    ("grouped", 11): partial(_draw_accuracies, by="parameters"),
     ("grouped", 12): _draw_filters,
 }

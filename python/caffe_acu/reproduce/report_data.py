@@ -10,6 +10,7 @@ from google.protobuf import text_format
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
+from caffe_acu.evenly import evenly
 from caffe_acu.experiments.environment import without_folders
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce.records import RunRecord
@@ -81,11 +82,6 @@ def _curves(run: RunRecord) -> dict[str, Any]:
 def _curve(name: str, iterations: np.ndarray, values: np.ndarray) -> dict[str, list[Any]]:
     finite = [value if math.isfinite(value) else None for value in values.tolist()]
     return {"iteration": iterations.tolist(), name: finite}
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """At most ``most`` indices below ``count``, evenly spread, the first and the last among them."""
-    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def _shapes(run: RunRecord) -> list[dict[str, Any]]:
