@@ -42,8 +42,9 @@ def movement(series: Sequence[LayerSeries], title: str = "", shown_set: int = 0,
         axis.margins(x=0.02)
     most = max(series, key=lambda layer: layer.x.shape[2])
     lines = axes[list(series).index(most), 0].lines[: most.x.shape[2]]
-    figure.legend(handles=lines, title="synapse", loc="outside lower center", ncols=min(len(lines), int(2 * size.width)),
-                  handlelength=1.4, columnspacing=1)  # fmt: skip
+    columns = min(len(lines), int(2 * size.width))
+    figure.legend(handles=lines, title="synapse", loc="outside lower center", ncols=columns, handlelength=1.4,
+                  columnspacing=1)  # fmt: skip
     set_title(figure, title)
     return figure
 

@@ -1,4 +1,4 @@
-"""One style for all figures: for print, in a column or across a page, whatever the user's own Matplotlib settings are."""
+"""One style for all figures: for print, in a column or across a page, whatever Matplotlib's settings of a user are."""
 
 import re
 from typing import NamedTuple
