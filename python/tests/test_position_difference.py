@@ -44,6 +44,9 @@ def test_a_synapse_counts_if_it_may_move_in_one_of_them(tmp_path):
     free = [replace(stem[0], x=stem[0].x + 1, fixed=np.array([-1]))]
     assert differences(stem, free)[0].free.all() and differences(free, stem)[0].free.all()
     assert not differences(stem, stem)[0].free.all()
+    x = stem[0].x + [[0, 0, 0, 0, 9, 0, 0.5, 0, 0]]  # the fifth is fixed
+    (found,) = differences(stem, [replace(stem[0], x=x)])
+    assert (found.max, found.farthest) == (0.5, (0, 6))
 
 
 def test_two_moments_of_a_run_and_two_runs(tmp_path, capsys):
