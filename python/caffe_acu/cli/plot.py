@@ -157,7 +157,7 @@ def _run_movement(arguments: argparse.Namespace) -> None:
     for layer in series:
         if not 0 <= arguments.set < layer.x.shape[1]:
             raise UserError(
-                f"--set {arguments.set}: layer {layer.layer!r} has {layer.x.shape[1]} sets, numbered from 0"
+                f"--set {arguments.set}: layer {layer.layer!r} has {layer.x.shape[1]} set(s), numbered from 0"
             )
     save(movement(series, title_of(arguments, name_of(arguments.files)), arguments.set, size), arguments.out)
     print(arguments.out)

@@ -133,5 +133,5 @@ def chosen_sets(text: str, layer: str, count: int):
     if "," not in text:
         return evenly(count, numbers[0])
     if max(numbers) >= count:
-        raise UserError(f"--sets {text}: layer {layer!r} has {count} sets, numbered from 0")
+        raise UserError(f"--sets {text}: layer {layer!r} has {count} set(s), numbered from 0")
     return np.array(numbers)

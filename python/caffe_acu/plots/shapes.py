@@ -91,7 +91,7 @@ def dot_size(pixel: float) -> float:
 def _heading(layer: LayerPositions, s: int) -> str:
     free = layer.free[s]
     moved, radius = (values[s][free].mean() if free.any() else 0 for values in (layer.displacement, layer.radius))
-    return f"{set_name(layer, s)}\nmoved {moved:.2f}, radius {radius:.2f}"
+    return f"{set_name(layer, s)}\nmoved {moved:.2f}, radius {radius:.2f} px"
 
 
 def _draw_shape(axis: Axes, layer: LayerPositions, s: int, pixel: float) -> None:
