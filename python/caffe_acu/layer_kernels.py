@@ -1,5 +1,6 @@
 """The filters of a layer of a trained network as one dense kernel, whether it is a convolution or an active one."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,19 @@ from caffe_acu.active_layer import ACONV_FAST, ACTIVE_TYPES, label, read_active_
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.kernels import DenseKernel, as_active, extrapolate, extrapolate_output_sets
-from caffe_acu.net_param import blob_array, read_net
+from caffe_acu.net_param import blob_array, blob_shapes, read_net
 from caffe_acu.positions import read_positions
 
 _TYPES = ("Convolution", *ACTIVE_TYPES)
 
 
 def layers_with_kernels(path: str | Path) -> list[str]:
-    """Convolutions and active ones of a caffemodel, in the order of the net; UserError if it cannot be read."""
-    return [layer.name for layer in read_net(path).layer if _has_kernel(layer)]
+    """Convolutions and active ones, larger than 1x1, in a caffemodel; in the order of the net.
+
+    UserError if it cannot be read.
+    """
+    layers = [layer for layer in read_net(path).layer if _has_kernel(layer)]
+    return [layer.name for layer in layers if math.prod(blob_shapes(layer)[0][0][2:]) > 1]
 
 
 def read_kernel(path: str | Path, name: str) -> DenseKernel:
@@ -36,7 +41,7 @@ def read_kernel(path: str | Path, name: str) -> DenseKernel:
 
 
 def _has_kernel(layer: "caffe_pb2.LayerParameter") -> bool:
-    return layer.type in _TYPES and len(layer.blobs) > 0 and len(layer.blobs[0].shape.dim or range(4)) == 4
+    return layer.type in _TYPES and bool(layer.blobs) and len(blob_shapes(layer)[0][0]) == 4
 
 
 def _dense(layer: "caffe_pb2.LayerParameter", path: str | Path) -> DenseKernel:

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.patches import Rectangle
+from matplotlib.path import Path
 
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.plots.accuracy import AccuracyLine, accuracy_lines
@@ -88,7 +89,9 @@ def test_training_curves_without_warm_up_and_with_great_errors():
 def test_shapes_in_columns_with_a_frame():
     layers = [layer(1, str(i)) for i in range(5)]
     axes = shapes(layers, columns=3, frame=7).axes
-    assert [axis.get_subplotspec().colspan.start for axis in axes] == [0, 1, 2, 0, 1, 2]
+    left, bottom = ([round(getattr(axis.get_position(), side), 6) for axis in axes] for side in ("x0", "y0"))
+    assert left[:3] == sorted(set(left)) and left[3:] == left[:2]
+    assert bottom[0] == bottom[1] == bottom[2] > bottom[3] == bottom[4]
     (frame,) = [patch for patch in axes[0].patches if isinstance(patch, Rectangle)]
     assert frame.get_bbox().bounds == (-3, -3, 6, 6)
     assert axes[0].get_xlim()[1] > 3
@@ -98,8 +101,8 @@ def test_shapes_tell_of_each_set_how_far_it_moved():
     x = np.tile(START_X, (2, 1))
     x[1, :4] += 0.8  # of eight that are free
     moved = replace(layer(2), x=x, y=np.tile(START_Y, (2, 1)))
-    titles = [axis.get_title() for axis in shapes([moved]).axes if axis.axison]
-    assert ["moved 0.00 px" in titles[0], "moved 0.40 px" in titles[1]] == [True, True]
+    titles = [axis.get_title() for axis in shapes([moved]).axes]
+    assert ["moved 0.00, " in titles[0], "moved 0.40, " in titles[1]] == [True, True]
 
 
 def test_position_sets_stand_in_their_cells():
@@ -108,15 +111,16 @@ def test_position_sets_stand_in_their_cells():
     (axis,) = position_sets(of, chosen, "Title").axes
     crosses, dots = (collection.get_offsets() for collection in of_kind(axis, PathCollection))
     pitch = crosses[1, 0]
-    assert f"cells of {pitch:.1f} pixels" in axis.get_title()
+    assert f"a cell is {pitch:.1f} x {pitch:.1f} pixels" in axis.get_figure().get_suptitle()
     centres = pitch * np.array([(0, 0), (1, 0), (2, 0), (0, 1), (1, 1)])
     np.testing.assert_allclose(crosses, centres)
     expected = np.stack([of.x[chosen], of.y[chosen]], -1)
     relative = dots.reshape(5, 9, 2) - centres[:, None]
     np.testing.assert_allclose(relative, expected)
     assert np.abs(relative).max() < pitch / 2  # each in its cell
-    (lines,) = [found for found in of_kind(axis, LineCollection) if len(found.get_segments()) == 45]
-    segments = np.array(lines.get_segments()).reshape(5, 9, 2, 2) - centres[:, None, None]
+    (ways,) = axis.patches
+    segments = ways.get_path().vertices.reshape(5, 9, 2, 2) - centres[:, None, None]
+    assert ways.get_path().codes.tolist() == 45 * [Path.MOVETO, Path.LINETO]
     np.testing.assert_allclose(segments[:, :, 1], expected)
     np.testing.assert_allclose(segments[:, :, 0], np.broadcast_to(np.stack([START_X, START_Y], -1), (5, 9, 2)))
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # y downwards
@@ -139,7 +143,7 @@ def test_sets_in_colours():
 
 def test_histograms_count_every_free_synapse_where_it_is():
     layers = [layer(200, "a", 0.3), layer(30, "b", 1.5)]
-    axes = position_histograms(layers).axes
+    axes = position_histograms({layer.layer: [layer] for layer in layers}).axes
     for axis, of in zip(axes, layers, strict=False):
         (mesh,) = of_kind(axis, QuadMesh)
         counts = mesh.get_array().filled(0)
@@ -191,11 +195,12 @@ def test_filters_are_drawn_over_the_same_pixels():
     large = DenseKernel(random.normal(size=(4, 1, 4, 6)), (-2, -3), 4)
     figure = filters({"conv": small, "ACU": large})
     axes = figure.axes
-    assert "orange positive, purple negative" in figure.get_suptitle()
+    *axes, scale = axes
+    assert scale.get_xlabel() == "weight, in parts of the filter's greatest" and scale.get_xlim() == (-1, 1)
     for axis, kernel in zip(axes, (small, large), strict=True):
         picture = axis.images[0].get_array()
         np.testing.assert_allclose(np.ma.filled(picture, np.nan), mosaic(kernel, (-2, -3), (4, 6)))
-    assert "within 4x6 pixels" in axes[1].get_title()
+    assert "within 4 x 6 pixels" in axes[1].get_title()
 
 
 @pytest.mark.parametrize("count", [1, 300])

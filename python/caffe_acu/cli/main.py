@@ -26,6 +26,7 @@ COMMANDS = (
     "run",
     "table",
     "figure",
+    "plot",
     "watch",
 )
 

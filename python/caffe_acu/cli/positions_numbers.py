@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 _SOURCE = (
-    "a caffemodel, a prototxt (which tells where synapses start), a folder of snapshots, the folder of a run, a position "
+    "a caffemodel, a prototxt (which tells where synapses start), a folder of snapshots, a run, a position "
     "log, or an npz of it"
 )
 

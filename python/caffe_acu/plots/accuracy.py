@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -39,14 +40,14 @@ def accuracy_lines(
     figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     axis = figure.subplots()
     handles: list[Artist] = []
-    for (name, line), colour, marker in zip(lines.items(), COLOURS, _MARKERS, strict=False):
+    for (name, line), colour, marker in zip(lines.items(), COLOURS, cycle(_MARKERS), strict=False):
         bars = [np.nan if std is None else std for std in line.std]
         handles.append(
             axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=5, label=name)
         )
         if line.printed is not None:
-            handles += axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white", markersize=4,
-                      linewidth=1, label=f"{name}, paper")  # fmt: skip
+            handles += axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white",
+                                 markersize=4, linewidth=1, label=f"{name}, paper")  # fmt: skip
     if xticks:
         axis.set_xticks(list(xticks), list(xticks.values()))
         axis.margins(x=0.12)

@@ -26,7 +26,7 @@ def movement(series: Sequence[LayerSeries], title: str = "", shown_set: int = 0,
     for row, layer in zip(axes, series, strict=True):
         moments = evenly(len(layer.iterations), _MOMENTS)
         for axis, values, symbol in ((row[0], layer.x, "α"), (row[1], layer.y, "β")):
-            _draw_lines(axis, layer.iterations[moments], values[moments, shown_set])
+            _draw_lines(axis, layer.iterations[moments], values[moments, shown_set], f"{symbol}-{layer.layer}")
             if 0 < layer.warmup_iter <= layer.iterations[-1]:
                 axis.axvline(layer.warmup_iter, color=MUTED, linestyle=":", linewidth=1)
                 warmup = True
@@ -42,14 +42,16 @@ def movement(series: Sequence[LayerSeries], title: str = "", shown_set: int = 0,
         axis.margins(x=0.02)
     most = max(series, key=lambda layer: layer.x.shape[2])
     lines = axes[list(series).index(most), 0].lines[: most.x.shape[2]]
-    figure.legend(handles=lines, title="synapse", loc="outside lower center", ncols=min(len(lines), int(2 * size.width)),
-                  handlelength=1.4, columnspacing=1)  # fmt: skip
+    columns = min(len(lines), int(2 * size.width))
+    figure.legend(handles=lines, title="synapse", loc="outside lower center", ncols=columns, handlelength=1.4,
+                  columnspacing=1)  # fmt: skip
     set_title(figure, title)
     return figure
 
 
-def _draw_lines(axis: Axes, iterations: np.ndarray, values: np.ndarray) -> None:
+def _draw_lines(axis: Axes, iterations: np.ndarray, values: np.ndarray, name: str) -> None:
     for k, line in enumerate(values.T):
         # The dash tells apart synapses beyond the palette's length.
         style = ("-", "--", ":", "-.")[k // len(COLOURS) % 4]
-        axis.plot(iterations, line, style, color=COLOURS[k % len(COLOURS)], label=str(k))
+        (drawn,) = axis.plot(iterations, line, style, color=COLOURS[k % len(COLOURS)], label=str(k))
+        drawn.set_gid(f"{name}-{k}")  # by which an SVG names it

@@ -56,7 +56,10 @@ def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "", size
     steps = np.tile(np.array([Path.MOVETO, Path.LINETO], np.uint8), len(ways) // 2)
     axis.add_patch(PathPatch(Path(ways, steps), fill=False, edgecolor=GREY, linewidth=min(0.8, 0.1 * pixel), zorder=1))
     dot = min(6.0, 0.55 * pixel)
-    axis.scatter(shift_x, shift_y, s=(0.9 * dot) ** 2, marker="+", color="black", linewidths=0.1 * dot, zorder=2)
+    origins = axis.scatter(
+        shift_x, shift_y, s=(0.9 * dot) ** 2, marker="+", color="black", linewidths=0.1 * dot, zorder=2
+    )
+    origins.set_gid("origins")
     dots = axis.scatter(x, y, s=dot**2, color=COLOURS[0], linewidths=0, zorder=3)
     dots.set_gid(f"synapses-{layer.layer}")
     return figure
@@ -114,7 +117,7 @@ def position_histograms(
     scale = drawn.figure.colorbar(
         mesh,
         cax=drawn.figure.add_axes(bar),
-        label="synapses in a square of 0.1 x 0.1 pixels",
+        label="synapses in\n0.1 x 0.1 pixels",
         ticks=LogLocator(subs=(1, 2, 5)),
         format=StrMethodFormatter("{x:,.0f}"),
     )

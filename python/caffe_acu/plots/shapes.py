@@ -57,9 +57,9 @@ def shapes(
 def with_sets(
     layers: Sequence[LayerPositions], sets: Sequence[np.ndarray] | None, most: int = _MAX_PANELS
 ) -> list[tuple[LayerPositions, int]]:
-    """The layers, each with one of its ``sets`` after the other; None: evenly spread ones, ``most`` in all if it can be.
+    """The layers, each with one of its ``sets`` after the other; None: evenly spread ones, about ``most`` in all.
 
-    Then a single synapse, as the authors' 1x1 layer has, is left out: it is no shape.
+    In that case a single synapse, as the authors' 1x1 layer has, is left out: it is no shape.
     """
     if sets is None:
         layers = [layer for layer in layers if layer.x.shape[1] > 1] or layers
@@ -91,7 +91,7 @@ def dot_size(pixel: float) -> float:
 def _heading(layer: LayerPositions, s: int) -> str:
     free = layer.free[s]
     moved, radius = (values[s][free].mean() if free.any() else 0 for values in (layer.displacement, layer.radius))
-    return f"{set_name(layer, s)}\nmoved {moved:.2f}, radius {radius:.2f}"
+    return f"{set_name(layer, s)}\nmoved {moved:.2f}, radius {radius:.2f} px"
 
 
 def _draw_shape(axis: Axes, layer: LayerPositions, s: int, pixel: float) -> None:

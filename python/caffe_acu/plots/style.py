@@ -1,4 +1,4 @@
-"""One style for all figures: for print, in a column or across a page, whatever the user's own Matplotlib settings are."""
+"""One style for all figures: for print, in a column or across a page, whatever Matplotlib's settings of a user are."""
 
 import re
 from typing import NamedTuple
@@ -57,7 +57,7 @@ COLUMN, PAGE = Size(3.25), Size(6.875)
 
 def text_width(text: str, size: float) -> float:
     """In points, of one line in letters of that size."""
-    return text_to_path.get_text_width_height_descent(text, FontProperties(_FONT, size=size), False)[0]
+    return text_to_path.get_text_width_height_descent(text, FontProperties(family=_FONT, size=size), False)[0]
 
 
 def broken(name: str, points: float, size: float) -> str:

@@ -1,10 +1,13 @@
 """The results of a table as lines of a figure: accuracies over what the networks go by."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from caffe_acu.errors import UserError
+from caffe_acu.net_param import read_bytes
 from caffe_acu.plots.accuracy import AccuracyLine
 from caffe_acu.reproduce.figures import CHANNELS_PER_GROUP
 
@@ -30,6 +33,21 @@ class AccuracyFigure:
     lines: dict[str, AccuracyLine]
     xlabel: str
     xticks: dict[float, str] | None
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Results of a table, which `caffe-acu table` wrote as JSON; UserError if they are something else."""
+    try:
+        results = json.loads(read_bytes(path))
+        for row in results["rows"]:
+            _ = row["row"], row["dataset"], row["metric"] + "", row["params"] + row["madds"], row["paper_value"] + 0
+            _ = row["ours"] and (row["ours"]["mean"] + 0, row["ours"]["std"])
+        _ = results["title"] + results["remark"] + results["paper"] + results["table"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: no results of a table; the .json that `caffe-acu table` writes was expected"
+        ) from error
+    return results
 
 
 def accuracy_figure(results: Mapping[str, Any], by: str, top: int = 1) -> AccuracyFigure:

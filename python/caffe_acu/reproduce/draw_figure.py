@@ -1,6 +1,6 @@
 """Draws the figures of the papers from the runs of their tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from caffe_acu.plots.position_sets import position_histograms, position_sets, se
 from caffe_acu.plots.shapes import shapes
 from caffe_acu.positions import LayerPositions, LayerSeries
 from caffe_acu.reproduce.accuracy_lines import accuracy_figure
+from caffe_acu.reproduce.curves import read_curves
 from caffe_acu.reproduce.figures import PaperFigure
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.results import TableRuns, read_runs, table_results
@@ -26,16 +27,6 @@ from caffe_acu.reproduce.tables import find_table, model_of
 
 _MOST_SETS = 256  # side by side, of a layer
 _SETS_IN_COLOURS = 5  # as in the paper, which took them at random
-
-
-@dataclass(frozen=True)
-class _Curves:
-    """Of a run, as plots.curves wants them."""
-
-    iterations: np.ndarray
-    loss: np.ndarray
-    test_iterations: np.ndarray
-    test_error: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -111,20 +102,12 @@ def _check_done(material: _Material, results: Path) -> None:
 
 
 def _draw_curves(material: _Material) -> Figure:
-    curves, warmups, drops = {}, [], set()
-    for model in material.figure.models:
-        run = material.run(model)
-        metrics = run.metrics()
-        tested = np.isfinite(metrics.test_error)
-        if not len(metrics.train_loss):
-            raise UserError(f"{run.folder}: no curves in it, neither metrics.csv nor train.log: train it anew")
-        name = "ACU" if model.endswith("_acu") else "base"
-        curves[name] = _Curves(
-            metrics.train_iteration, metrics.train_loss, metrics.test_iteration[tested], metrics.test_error[tested]
-        )
-        warmups.append(run.warmup_iter)
-        drops |= {iteration for iteration, _ in metrics.rate_drops}
-    return training_curves(curves, material.title, max(warmups), sorted(drops))
+    curves = {
+        "ACU" if model.endswith("_acu") else "base": read_curves(material.run(model).folder)
+        for model in material.figure.models
+    }
+    drops = {drop for run in curves.values() for drop in run.rate_drops}
+    return training_curves(curves, material.title, max(run.warmup_iter for run in curves.values()), sorted(drops))
 
 
 def _draw_shapes(material: _Material, columns: int, frame: int | None = None) -> Figure:

@@ -21,7 +21,7 @@ from caffe_acu.net_param import read_net
 from caffe_acu.position_files import movement_in, snapshots_in
 from caffe_acu.positions import LayerSeries, read_series
 from caffe_acu.reproduce.run_status import DONE, run_status
-from caffe_acu.training_log import TrainingLog, read_training_log
+from caffe_acu.training_log import read_training_log
 
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
 _COLUMNS = ("iteration", "lr", "train_loss", "test_loss", "test_error_percent")
@@ -192,7 +192,7 @@ def read_metrics(folder: Path) -> Metrics:
     if not log.is_file():
         return NO_METRICS
     try:
-        return _of_log(read_training_log(log))
+        return metrics_of_log(log)
     except UserError:
         # A run that has only begun; what cannot be opened at all is a fault.
         if not _readable(log):
@@ -215,7 +215,9 @@ def _readable(path: Path) -> bool:
         return False
 
 
-def _of_log(log: TrainingLog) -> Metrics:
+def metrics_of_log(path: Path) -> Metrics:
+    """Of the log of ``caffe train``; UserError if it cannot be read or holds no training."""
+    log = read_training_log(path)
     return Metrics(log.iterations, log.rate, log.loss, log.test_iterations, log.test_loss, log.test_error)
 
 
