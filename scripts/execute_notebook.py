@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs a notebook from its beginning and writes it with its outputs: scripts/execute_notebook.py NOTEBOOK [-o OUT].
 
-Like `jupyter execute`, but nothing is written that differs from run to run without need, such as times.
+As `jupyter execute` does, but nothing is written that differs from run to run without need, such as times. If a cell
+fails nothing is written, and the exit code is 1.
 """
 
 import argparse
@@ -23,7 +24,15 @@ def execute(path: Path) -> nbformat.NotebookNode:
     folder = {"metadata": {"path": str(path.resolve().parent)}}  # as in Jupyter
     with tempfile.TemporaryDirectory() as sockets:  # not ports, which every user of the machine can reach
         kernel = AsyncKernelManager(transport="ipc", ip=f"{sockets}/kernel")
-        NotebookClient(notebook, kernel, timeout=60 * _MINUTES, record_timing=False, resources=folder).execute()
+        client = NotebookClient(
+            notebook,
+            kernel,
+            timeout=60 * _MINUTES,
+            record_timing=False,
+            coalesce_streams=True,  # what a cell prints is one output, however it came
+            resources=folder,
+        )
+        client.execute(cleanup_kc=True)  # ends the kernel if a cell fails, too
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
