@@ -11,11 +11,13 @@ from matplotlib.path import Path
 
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.plots.accuracy import AccuracyLine, accuracy_lines
+from caffe_acu.plots.animation import shapes_over_time
 from caffe_acu.plots.curves import training_curves
 from caffe_acu.plots.filters import filters, mosaic
 from caffe_acu.plots.position_sets import position_histograms, position_sets, sets_in_colours
 from caffe_acu.plots.shapes import shapes
-from caffe_acu.positions import LayerPositions
+from caffe_acu.plots.style import COLUMN, text_width
+from caffe_acu.positions import LayerPositions, LayerSeries
 
 START_Y, START_X = np.mgrid[-1.0:2, -1:2].reshape(2, 9)
 
@@ -101,8 +103,8 @@ def test_shapes_tell_of_each_set_how_far_it_moved():
     x = np.tile(START_X, (2, 1))
     x[1, :4] += 0.8  # of eight that are free
     moved = replace(layer(2), x=x, y=np.tile(START_Y, (2, 1)))
-    titles = [axis.get_title() for axis in shapes([moved]).axes]
-    assert ["moved 0.00, " in titles[0], "moved 0.40, " in titles[1]] == [True, True]
+    titles = [axis.get_title().replace("\xa0", " ") for axis in shapes([moved]).axes]
+    assert ["moved 0.00 px" in titles[0], "moved 0.40 px" in titles[1]] == [True, True]
 
 
 def test_position_sets_stand_in_their_cells():
@@ -206,3 +208,31 @@ def test_filters_are_drawn_over_the_same_pixels():
 @pytest.mark.parametrize("count", [1, 300])
 def test_few_and_many_sets(count):
     assert len(position_sets(layer(count), np.arange(count)).axes) == 1
+
+
+def test_an_animation_has_everything_where_it_was():
+    random = np.random.default_rng(5)
+    x, y = random.uniform(-2, 2, (2, 4, 3, 9))
+    x[..., 4] = y[..., 4] = 0
+    iterations, free = np.array([0, 10, 20, 1000]), np.arange(9) != 4
+    series = [LayerSeries("conv", "GroupedACU", iterations, x, y, np.full(3, 4), (3, 3), 15)]
+    animation = shapes_over_time(series, sets=[np.array([2])])
+    axis, course = animation.figure.axes
+    for moment, text in enumerate(("0 (warm-up)", "10 (warm-up)", "20", "1,000")):
+        animation.show(moment)
+        starts, dots, fixed = (found.get_offsets() for found in of_kind(axis, PathCollection))
+        np.testing.assert_allclose(starts, np.stack([x[0, 2], y[0, 2]], -1))
+        np.testing.assert_allclose(dots, np.stack([x[moment, 2], y[moment, 2]], -1)[free])
+        np.testing.assert_allclose(fixed, [[0, 0]])
+        way = axis.lines[1].get_xydata()  # after the cross at the origin
+        np.testing.assert_allclose(way, np.stack([x[: moment + 1, 2, 0], y[: moment + 1, 2, 0]], -1))
+        assert f"iteration {text}" in [found.get_text() for found in animation.figure.texts]
+        assert course.lines[0].get_xdata() == [iterations[moment]]
+
+
+def test_a_long_title_is_broken_into_lines_that_fit():
+    figure = shapes([layer(1)], "a title " * 30, size=COLUMN)
+    lines = figure.get_suptitle().split("\n")
+    assert len(lines) > 3 and "".join(lines).count("title") == 30
+    assert all(text_width(line, 9) < 72 * COLUMN.width for line in lines)
+    assert figure.get_size_inches()[1] > shapes([layer(1)], "a title", size=COLUMN).get_size_inches()[1]

@@ -87,6 +87,13 @@ def test_many_sets_make_files_of_a_sane_size(tmp_path, kind):
         assert len(SvgFigure(tmp_path / "a.svg").marks("synapses-last")) == 728 * 9
 
 
+def test_a_number_of_sets_is_spread_evenly(tmp_path):
+    write_depthwise(tmp_path / "a.caffemodel", 8, positions=scattered(8))
+    assert plot("shapes", tmp_path / "a.caffemodel", "--sets", "2", "-o", tmp_path / "a.svg") == 0
+    figure = SvgFigure(tmp_path / "a.svg")
+    assert len(figure.axes) == 2 and len(figure.marks("synapses-last-0")) == len(figure.marks("synapses-last-7")) == 8
+
+
 def test_merged_layers_are_counted_together(tmp_path):
     npz = position_sources.write_npz(tmp_path / "a.npz")
     assert plot("histogram", npz, "--merge", "e", "-o", tmp_path / "a.svg") == 0

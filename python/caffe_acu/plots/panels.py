@@ -63,7 +63,7 @@ def panels(
     # Placed by hand: the layout engine takes a minute for hundreds of axes.
     side = min((width - _LEFT - _RIGHT - (columns - 1) * _GAP) / columns, _LARGEST)
     headings = [
-        "\n".join(broken(line, side + 0.9 * _GAP, HEADING) for line in heading.split("\n")) for heading in headings
+        "\n".join(broken(line, side + 0.3 * _GAP, HEADING) for line in heading.split("\n")) for heading in headings
     ]
     head = max(heading.count("\n") + 1 for heading in headings) * HEADING * _LINE + 3
     width = max(_LEFT + columns * side + (columns - 1) * _GAP + _RIGHT + beside, min(COLUMN.width, size.width) * INCH)

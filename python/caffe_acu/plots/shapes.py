@@ -91,7 +91,8 @@ def dot_size(pixel: float) -> float:
 def _heading(layer: LayerPositions, s: int) -> str:
     free = layer.free[s]
     moved, radius = (values[s][free].mean() if free.any() else 0 for values in (layer.displacement, layer.radius))
-    return f"{set_name(layer, s)}\nmoved {moved:.2f}, radius {radius:.2f} px"
+    # Lines are broken at other spaces than these, which do not part a number from what it is.
+    return f"{set_name(layer, s)}\nmoved\xa0{moved:.2f}\xa0px, radius\xa0{radius:.2f}\xa0px"
 
 
 def _draw_shape(axis: Axes, layer: LayerPositions, s: int, pixel: float) -> None:
