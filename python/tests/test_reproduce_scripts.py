@@ -91,6 +91,17 @@ def test_tests_count_where_training_is_short(tmp_path):
         assert f"time: about {minutes} min in all" in called.stdout
 
 
+def test_a_dry_run_tells_which_runs_have_no_data_yet(tmp_path):
+    forget(tmp_path, "")
+    (tmp_path / "manifest.json").write_text("{}")  # of a data set
+    line = [*COMMAND, "reproduce", "cvpr2017", "table2", "--dry-run", "--results", str(tmp_path)]
+    line += ["--cores", str(CORES), "--data", f"cifar10={tmp_path}"]
+    called = subprocess.run(line, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    runs = [line for line in called.stdout.splitlines() if ", seed 1: " in line]
+    assert ["left out until its data set is there" in line for line in runs] == ["cifar100" in line for line in runs]
+    assert len(runs) == 4
+
+
 def forget(results: Path, name: str) -> None:
     """All networks have been timed here but one."""
     known = {model.folder: 1000 for model in all_models() if model.name != name}

@@ -44,7 +44,8 @@ def dry_run(order: Order) -> list[str]:
     lines = [summary(order, todo)]
     for training in order.plan.trainings:
         known = forecasts.get(training.folder)
-        lines.append(known.line if known else f"  {_name(training)}: done")
+        absent = "" if order.has_data(training) else "; left out until its data set is there"
+        lines.append(known.line + absent if known else f"  {_name(training)}: done")
     for data in {data_name(model.data): model.data for model in models}.values():
         folder = data_folder(data, order.data)
         lines.append(f"data: {folder} is there" if is_there(folder) else f"data: {missing_data(order, data)}")
