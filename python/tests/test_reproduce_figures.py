@@ -311,11 +311,19 @@ def test_weights_of_another_network(tmp_path):
         (["grouped", "5"], "grouped: no Figure 5 comes from training; there are 4, 7, 8, 9, 10, 11, 12"),
         (["poster", "1"], "poster: no such paper; there are cvpr2017, grouped"),
         (["grouped", "4", "--scale", "0"], "--scale 0: 1 or more was expected"),
+        (["grouped", "figure4", "--seed", "-1"], "--seed -1: 1 or more was expected"),
     ],
 )
 def test_wrong_words(capsys, words, message):
     assert main(["figure", *words]) == 2
     assert capsys.readouterr().err == f"caffe-acu figure: {message}\n"
+
+
+def test_what_is_no_number_of_a_figure_is_told_in_words(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["figure", "cvpr2017", "four"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.endswith("argument N: 'four' is no number of a figure, such as 5\n")
 
 
 def test_the_command_writes_beside_the_tables_or_where_it_is_told(tmp_path, capsys):

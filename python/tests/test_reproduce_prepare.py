@@ -189,7 +189,9 @@ def test_another_data_set_is_refused_with_the_command_that_makes_the_right_one(t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["cvpr2017", "table9"], "cvpr2017 table9: no such table; there are table2"),
+        (["cvpr2017", "table9"], "no such table; there are table2, table3, table4, poster_ablation, figure4, figure5"),
+        (["cvpr", "table2"], "cvpr: no such paper; there are cvpr2017, grouped\n"),
+        (["cvpr2017", "table2", "--runs-per-gpu", "2"], "--runs-per-gpu 2: needs --gpus"),
         (["cvpr2017", "table2", "--data", "cifar10"], "--data cifar10: it takes NAME=FOLDER"),
         (["cvpr2017", "table2", "--data", "mnist=x"], "uses cifar10, cifar100"),
         (["cvpr2017", "table2", "--seeds", "0"], "--seeds is 0: it takes 1 or more"),
@@ -205,6 +207,23 @@ def test_bad_options_end_in_one_line(tmp_path, capsys, monkeypatch, words, messa
     assert main(["reproduce", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gpus", "x"], "argument --gpus: 'x' is no number of a GPU, such as 0\n"),
+        (["--gpus", "0,"], "argument --gpus: '' is no number of a GPU, such as 0\n"),
+        (["--gpus=-1"], "argument --gpus: '-1' is no number of a GPU, such as 0\n"),
+        (["--runs-per-gpu", "0"], "argument --runs-per-gpu: '0': it takes 1 or more\n"),
+    ],
+)
+def test_numbers_of_gpus_that_are_none_are_told_in_words(capsys, words, message):
+    from caffe_acu.cli.main import main
+
+    with pytest.raises(SystemExit) as exit_:
+        main(["reproduce", "cvpr2017", "table2", *words])
+    assert exit_.value.code == 2 and capsys.readouterr().err.endswith(message)
 
 
 def test_a_folder_of_something_else_is_no_run(tmp_path, capsys):
