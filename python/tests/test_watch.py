@@ -143,7 +143,8 @@ def test_a_folder_without_a_description(tmp_path, capsys):
 def test_what_is_no_run_is_one_line(tmp_path, capsys):
     assert main(["watch", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"caffe-acu watch: {tmp_path}: no run in it: none of run.json, train.log, metrics.csv is there\n"
+        f"caffe-acu watch: {tmp_path}: no run in it: none of run.json, train.log, metrics.csv is there; a run is a "
+        "folder such as results/cvpr2017/runs/plain/seed1\n"
     )
     (write_run(tmp_path, MODEL, 1) / "run.json").write_text("{")
     assert main(["watch", str(tmp_path / "grouped/runs/resnet29_acu/seed1")]) == 2

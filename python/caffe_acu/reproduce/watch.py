@@ -68,7 +68,10 @@ def look(folders: Sequence[Path]) -> list[Watched]:
 
 def _look(folder: Path, mark: str) -> Watched:
     if not any((folder / name).is_file() for name in _TRACES):
-        raise UserError(f"{folder}: no run in it: none of {', '.join(_TRACES)} is there")
+        raise UserError(
+            f"{folder}: no run in it: none of {', '.join(_TRACES)} is there; a run is a folder such as "
+            "results/cvpr2017/runs/plain/seed1"
+        )
     status = run_status(folder)  # before the metrics, so that those of a finished run are complete
     name, metrics = run_name(folder), read_metrics(folder)
     if not (folder / "run.json").is_file():  # a trial of `caffe-acu trial`, which has all that is drawn, but no lock
