@@ -1,5 +1,6 @@
 """Draws the figures of the papers from the runs of their tables."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from caffe_acu.reproduce.results import TableRuns, read_runs
 from caffe_acu.reproduce.statistics import Sample
 from caffe_acu.reproduce.tables import Row, find_table, model_of
 
+_TITLE_LETTERS = 75  # in a line; the narrowest figure has 6 inches
 _MOST_SETS = 256  # side by side, of a layer
 _SETS_IN_COLOURS = 5  # as in the paper, which took them at random
 
@@ -53,7 +55,8 @@ class _Material:
     @property
     def title(self) -> str:
         shown = "mean and standard deviation of all runs" if self.seed is None else f"seed {self.seed}"
-        return f"{self.figure.title}\n{'; '.join(filter(None, (self.remark, shown)))}"
+        lines = (self.figure.title, "; ".join(filter(None, (self.remark, shown))))
+        return "\n".join(textwrap.fill(line, _TITLE_LETTERS) for line in lines)
 
     @property
     def remark(self) -> str:
