@@ -352,6 +352,12 @@ def test_curves_are_drawn_for_the_room_that_there_is(browser, tmp_path):
     assert drawn(browser.run(CURVES, "loss")["ResNet/ACU"]["points"])[-1, 0] == pytest.approx(286, abs=1) != wide
 
 
+def test_settings_are_read_without_scrolling_sideways(browser, tmp_path):
+    show(browser, tmp_path, nothing_run(settings=[{"row": "a", "text": "base_lr 0.1, " * 40}]))
+    browser.run("document.querySelector('details').open = true")
+    assert browser.run("const p = document.querySelector('pre'); return p.scrollWidth <= p.clientWidth")
+
+
 def test_a_printed_page_shows_the_settings(browser, tmp_path):
     show(browser, tmp_path, full())
     assert not browser.one("pre").is_displayed()

@@ -157,6 +157,19 @@ def test_shapes_of_the_seed_that_is_asked_for_with_the_remark(tmp_path):
     assert figure.get_suptitle().splitlines()[1] == remark
 
 
+def test_a_long_remark_stays_inside_the_figure(tmp_path):
+    differs = "1,000 of 50,000 images to train, 500 of 10,000 images to test, data from image files"
+    for network in ("plain", "plain_acu"):
+        folder = write_run(tmp_path, f"cvpr2017/{network}", 1, 50.0, scale=6400, differs=differs)
+        write_table(folder, [(0, 2.5, "", 90.0), (10, 1.5, "", 50.0)])
+    figure = draw("cvpr2017", 4, tmp_path, 6400)
+    figure.canvas.draw()
+    title = next(text for text in figure.texts if text.get_text() == figure.get_suptitle())
+    assert f"{differs}, scaled 1/6400, not comparable; seed 1" in " ".join(title.get_text().split())
+    extent = title.get_window_extent()
+    assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1
+
+
 def test_movement_of_the_first_and_the_last_layer(tmp_path):
     folder = write_run(tmp_path, "cvpr2017/plain_acu", 1, 7.0)
     series = write_positions(folder, {"a": 1, "b": 1, "c": 1})
@@ -309,11 +322,19 @@ def test_weights_of_another_network(tmp_path):
         (["grouped", "5"], "grouped: no Figure 5 comes from training; there are 4, 7, 8, 9, 10, 11, 12"),
         (["poster", "1"], "poster: no such paper; there are cvpr2017, grouped"),
         (["grouped", "4", "--scale", "0"], "--scale 0: 1 or more was expected"),
+        (["grouped", "figure4", "--seed", "-1"], "--seed -1: 1 or more was expected"),
     ],
 )
 def test_wrong_words(capsys, words, message):
     assert main(["figure", *words]) == 2
     assert capsys.readouterr().err == f"caffe-acu figure: {message}\n"
+
+
+def test_what_is_no_number_of_a_figure_is_told_in_words(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["figure", "cvpr2017", "four"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.endswith("argument N: 'four' is no number of a figure, such as 5\n")
 
 
 def test_the_command_writes_beside_the_tables_or_where_it_is_told(tmp_path, capsys):

@@ -119,8 +119,25 @@ def test_a_prepared_run_is_kept_and_not_mixed_with_another(tmp_path, data):
     before = (folder / "solver.prototxt").stat().st_mtime_ns
     assert prepared(tmp_path, training("plain"), data) == folder
     assert (folder / "solver.prototxt").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match=r"seed1: holds a run with limit None, not 10: give the same options"):
+    (folder / "train.log").write_text("")
+    with pytest.raises(UserError, match=r"seed1: holds a run with --limit none, not 10: give the same options"):
         prepared(tmp_path, training("plain"), data, limit=10)
+
+
+def test_a_run_that_has_not_begun_takes_other_options(tmp_path, data):
+    """As the first runs of a table whose second data set was refused."""
+    shutil.copytree(data, tmp_path / "copy")
+    prepared(tmp_path, training("plain_acu"), data)
+    folder = prepared(tmp_path, training("plain_acu"), tmp_path / "copy", limit=64)
+    assert json.loads((folder / "run.json").read_text())["limit"] == 64
+    assert data_of(folder) == [tmp_path / "copy/train_lmdb", tmp_path / "copy/test_lmdb"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"start": null}'])
+def test_damaged_settings_are_named_with_the_cure(tmp_path, data, text):
+    (prepared(tmp_path, training("plain"), data) / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json: damaged \(.*\): delete its folder, and the run begins anew"):
+        prepared(tmp_path, training("plain"), data)
 
 
 def data_of(folder: Path) -> list[Path]:
@@ -149,6 +166,7 @@ def test_results_and_data_may_be_moved(tmp_path, data):
 
 def test_a_data_set_may_be_named_otherwise_but_not_be_another(tmp_path, data, monkeypatch):
     folder = prepared(tmp_path, training("plain"), data)
+    (folder / "train.log").write_text("")
     monkeypatch.chdir(data.parent)
     assert prepared(tmp_path, training("plain"), Path(data.name)) == folder
     shutil.copytree(data, tmp_path / "copy")
@@ -171,7 +189,9 @@ def test_another_data_set_is_refused_with_the_command_that_makes_the_right_one(t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["cvpr2017", "table9"], "cvpr2017 table9: no such table; there are table2"),
+        (["cvpr2017", "table9"], "no such table; there are table2, table3, table4, poster_ablation, figure4, figure5"),
+        (["cvpr", "table2"], "cvpr: no such paper; there are cvpr2017, grouped\n"),
+        (["cvpr2017", "table2", "--runs-per-gpu", "2"], "--runs-per-gpu 2: needs --gpus"),
         (["cvpr2017", "table2", "--data", "cifar10"], "--data cifar10: it takes NAME=FOLDER"),
         (["cvpr2017", "table2", "--data", "mnist=x"], "uses cifar10, cifar100"),
         (["cvpr2017", "table2", "--seeds", "0"], "--seeds is 0: it takes 1 or more"),
@@ -189,7 +209,25 @@ def test_bad_options_end_in_one_line(tmp_path, capsys, monkeypatch, words, messa
     assert message in error and error.count("\n") == 1
 
 
-def test_a_folder_of_something_else_is_no_run(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gpus", "x"], "argument --gpus: 'x' is no number of a GPU, such as 0\n"),
+        (["--gpus", "0,"], "argument --gpus: '' is no number of a GPU, such as 0\n"),
+        (["--gpus=-1"], "argument --gpus: '-1' is no number of a GPU, such as 0\n"),
+        (["--runs-per-gpu", "0"], "argument --runs-per-gpu: '0': it takes 1 or more\n"),
+    ],
+)
+def test_numbers_of_gpus_that_are_none_are_told_in_words(capsys, words, message):
+    from caffe_acu.cli.main import main
+
+    with pytest.raises(SystemExit) as exit_:
+        main(["reproduce", "cvpr2017", "table2", *words])
+    assert exit_.value.code == 2 and capsys.readouterr().err.endswith(message)
+
+
+def test_a_folder_of_something_else_is_no_run(tmp_path, capsys):
     from caffe_acu.cli.main import main
 
     assert main(["run", str(tmp_path)]) == 2
+    assert f"{tmp_path}: no run in it (run.json)" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from caffe_acu.reproduce.figures import paper_figures
 from caffe_acu.reproduce.plan import Training, plan
 from caffe_acu.reproduce.scale import position_interval
 from caffe_acu.reproduce.tables import model_of, paper_tables
-from reproduce_runs import COMMAND
+from reproduce_runs import COMMAND, prepare_cifar10
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [(made.paper, made.id) for made in (*paper_tables(), *paper_figures())]
@@ -89,6 +89,32 @@ def test_tests_count_where_training_is_short(tmp_path):
     for more, minutes in (([], 4), (["--limit", "100"], 2)):  # 100 seconds, and 3 tests of 52 or of half a second
         called = subprocess.run([*line, *more], capture_output=True, text=True, timeout=120)
         assert f"time: about {minutes} min in all" in called.stdout
+
+
+def dry_run_of_table2(tmp_path: Path, data: Path) -> list[str]:
+    forget(tmp_path, "")
+    line = [*COMMAND, "reproduce", "cvpr2017", "table2", "--dry-run", "--results", str(tmp_path), "--scale", "640"]
+    line += ["--cores", str(CORES), "--data", f"cifar10={data}"]
+    called = subprocess.run(line, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert called.returncode == 0, called.stderr
+    return called.stdout.splitlines()
+
+
+def test_a_dry_run_tells_which_runs_have_no_data_yet_and_what_data_there_are(tmp_path):
+    data = prepare_cifar10(tmp_path)
+    lines = dry_run_of_table2(tmp_path, data["gcn-zca"])
+    runs = [line for line in lines if ", seed 1: " in line]
+    assert ["left out until its data set is there" in line for line in runs] == ["cifar100" in line for line in runs]
+    assert f"data: {data['gcn-zca']} is there, 500 of 50,000 images to train, 100 of 10,000 images to test" in lines
+    # 100 seconds, and tests of 100 images instead of 10,000.
+    assert ["about 2 min" in line for line in runs] == ["cifar100" not in line for line in runs]
+
+
+def test_a_dry_run_names_data_of_the_wrong_kind(tmp_path):
+    data = prepare_cifar10(tmp_path)["gcn"]
+    assert any(
+        line.startswith(f"data: {data}: preprocessed by gcn, not gcn-zca") for line in dry_run_of_table2(tmp_path, data)
+    )
 
 
 def forget(results: Path, name: str) -> None:

@@ -198,6 +198,16 @@ def test_the_command(tmp_path, capsys):
     assert "| 6.00 (1) | -0.16 |" in out and "| done |" in out
 
 
+def test_scaled_runs_are_named_where_there_are_no_others(tmp_path, capsys):
+    for model, scale in ((BASE, 64), (BASE, 640), ("cvpr2017/plain", 7)):
+        write_run(tmp_path, model, 1, 6.0, scale=scale)
+    line = ["table", "grouped", "table1", "--results", str(tmp_path)]
+    hint = "No run of this schedule; there are some of --scale "
+    for words, end in (([], hint + "64, 640"), (["--scale", "7"], hint + "64, 640"), (["--scale", "64"], "Files: ")):
+        assert main([*line, *words]) == 0
+        assert capsys.readouterr().out.splitlines()[-1].startswith(end)
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

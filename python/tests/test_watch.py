@@ -54,7 +54,7 @@ def test_lines_of_runs(tmp_path):
     running = write_run(tmp_path, MODEL, 1)
     done = write_run(tmp_path, "grouped/resnet29", 2, 6.0, max_iter=1000, scale=64)
     with locked(running / RUN_LOCK, ""):
-        text = picture(look([running, done]), 100, 40)
+        text = picture(look([running, done]), 120, 40)
     assert text.splitlines()[-2:] == [
         "a  resnet29_acu/seed1: iteration 900 of 64,000, loss 0.500, test error 40.00 %, running",
         "b  resnet29/seed2: iteration 900 of 1,000, loss 0.500, test error 40.00 %, done, scaled 1/64, not comparable",
@@ -62,6 +62,24 @@ def test_lines_of_runs(tmp_path):
     assert "40.00 %, stopped" in picture(look([running]), 100, 40)
     # The letter of each run at the end of its curves; those of the same values hide one another.
     assert len(re.findall(r"\| .*[ab]", text)) == 2
+
+
+@pytest.mark.parametrize("width, height, count", [(80, 24, 1), (80, 24, 3), (60, 15, 2), (120, 50, 3), (20, 5, 1)])
+def test_a_picture_with_long_remarks_fits(tmp_path, width, height, count):
+    remark = "1,000 of 50,000 images to train, 500 of 10,000 images to test, data from image files"
+    folders = [write_run(tmp_path, MODEL, seed, scale=640, differs=remark) for seed in range(count)]
+    text = picture(look(folders), width, height)
+    assert len(text.splitlines()) < height or height == 5
+    assert max(map(len, text.splitlines())) <= max(width, 50)
+    assert " ".join(text.split()).count(f"{remark}, scaled 1/640, not comparable") == 1  # for all
+    assert "(error %)" in text
+
+
+def test_a_low_picture_of_a_run_that_was_not_tested_shows_the_loss(tmp_path):
+    folder = write_run(tmp_path, MODEL, 1)
+    write_log(folder, [0, 10], [2.5, 1.25], [], [])
+    text = picture(look([folder]), 60, 15)
+    assert "(loss)" in text and "(error %)" not in text
 
 
 @pytest.mark.parametrize("width, height, count", [(80, 24, 1), (120, 50, 3), (200, 60, 30), (20, 5, 1)])
@@ -125,7 +143,8 @@ def test_a_folder_without_a_description(tmp_path, capsys):
 def test_what_is_no_run_is_one_line(tmp_path, capsys):
     assert main(["watch", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"caffe-acu watch: {tmp_path}: no run in it: none of run.json, train.log, metrics.csv is there\n"
+        f"caffe-acu watch: {tmp_path}: no run in it: none of run.json, train.log, metrics.csv is there; a run is a "
+        "folder such as results/cvpr2017/runs/plain/seed1\n"
     )
     (write_run(tmp_path, MODEL, 1) / "run.json").write_text("{")
     assert main(["watch", str(tmp_path / "grouped/runs/resnet29_acu/seed1")]) == 2

@@ -13,7 +13,7 @@ def register(subparsers) -> None:
         epilog="example: caffe-acu figure cvpr2017 5 -o figure5.pdf",
     )
     parser.add_argument("paper", metavar="PAPER", help="cvpr2017 or grouped")
-    parser.add_argument("number", type=int, metavar="N", help="the number that the paper gives it")
+    parser.add_argument("number", type=_number, metavar="N", help="the number that the paper gives it")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="(results)")
     parser.add_argument("--scale", type=int, default=1, metavar="N", help="runs of the schedule divided by N (1)")
     parser.add_argument(
@@ -25,6 +25,14 @@ def register(subparsers) -> None:
     parser.set_defaults(run=_run)
 
 
+def _number(text: str) -> int:
+    """Of "5", and of "figure5", as `caffe-acu reproduce` calls it."""
+    number = text.removeprefix("figure")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a figure, such as 5")
+    return int(number)
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.errors import UserError
     from caffe_acu.plots.figures import save
@@ -32,8 +40,10 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.reproduce.figures import find_figure
     from caffe_acu.reproduce.results import results_folder
 
-    if arguments.scale < 1:
-        raise UserError(f"--scale {arguments.scale}: 1 or more was expected")
+    for name in ("scale", "seed"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} {value}: 1 or more was expected")
     figure = find_figure(arguments.paper, arguments.number)
     place = results_folder(arguments.results, arguments.scale) / figure.paper
     out = arguments.out or place / f"{figure.id}.svg"

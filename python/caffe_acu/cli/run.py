@@ -32,14 +32,14 @@ def _gpu_numbers(text: str) -> tuple[int, ...]:
 
 
 def _gpu_number(text: str) -> int:
-    if int(text) < 0:
-        raise ValueError
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a GPU, such as 0")
     return int(text)
 
 
 def count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: it takes 1 or more")
     return int(text)
 
 

@@ -25,7 +25,7 @@ def register(subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.errors import UserError
-    from caffe_acu.reproduce.results import read_runs
+    from caffe_acu.reproduce.results import other_scales, read_runs
     from caffe_acu.reproduce.table_files import write_table
     from caffe_acu.reproduce.tables import find_table
 
@@ -36,3 +36,5 @@ def _run(arguments: argparse.Namespace) -> None:
     files = write_table(runs, arguments.results, arguments.seeds, arguments.made_by)
     print(files["md"].read_text(encoding="utf-8"))
     print(f"Files: {', '.join(map(str, files.values()))}")
+    if not any(runs.by_model.values()) and (others := other_scales(runs, arguments.results)):
+        print(f"No run of this schedule; there are some of --scale {', '.join(map(str, others))}")

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
+from caffe_acu.nets.datasets import DataSet
 from caffe_acu.nets.model import Model
-from caffe_acu.reproduce.conduct import Order, missing_data, summary
-from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there
+from caffe_acu.reproduce.conduct import Order, summary
+from caffe_acu.reproduce.data_sets import data_folder, data_name, find_data
 from caffe_acu.reproduce.estimate import disk_bytes, kept_bytes, time_networks
 from caffe_acu.reproduce.execute import crops
 from caffe_acu.reproduce.gpus import require_gpus
@@ -44,10 +46,10 @@ def dry_run(order: Order) -> list[str]:
     lines = [summary(order, todo)]
     for training in order.plan.trainings:
         known = forecasts.get(training.folder)
-        lines.append(known.line if known else f"  {_name(training)}: done")
+        absent = "" if order.has_data(training) else "; left out until its data set is there"
+        lines.append(known.line + absent if known else f"  {_name(training)}: done")
     for data in {data_name(model.data): model.data for model in models}.values():
-        folder = data_folder(data, order.data)
-        lines.append(f"data: {folder} is there" if is_there(folder) else f"data: {missing_data(order, data)}")
+        lines.append(f"data: {_data(order, data)}")
     return [*lines, *_totals(order, list(forecasts.values()))] if forecasts else lines
 
 
@@ -55,10 +57,27 @@ def _name(training: Training) -> str:
     return f"{training.model.name}, seed {training.seed}"
 
 
+def _data(order: Order, data: DataSet) -> str:
+    """Whether it is there, and what is wrong with it: the call itself would refuse it."""
+    try:
+        found = find_data(data, data_folder(data, order.data), order.folder)
+    except UserError as error:
+        return str(error)
+    return ", ".join(filter(None, (f"{found.folder} is there", found.difference(data, order.choices.limit))))
+
+
+def _test_images(order: Order, data: DataSet) -> int | None:
+    """How many the tests take, as far as the data set and the options tell."""
+    try:
+        return find_data(data, data_folder(data, order.data), order.folder).test_images(order.choices.limit)
+    except UserError:
+        return order.choices.limit
+
+
 def _forecast(order: Order, training: Training, milliseconds: float | None) -> _Forecast:
     model = training.model
     net, solver = model.train_val(), model.schedule.message()
-    limit_tests(solver, model, order.choices.limit)
+    limit_tests(solver, model, _test_images(order, model.data))
     scale_training(net, solver, order.choices.scale)
     return _Forecast(
         training,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from caffe_acu.errors import UserError
 from caffe_acu.nets.model import Model, Start
-from caffe_acu.reproduce.figures import PaperFigure, find_figure
+from caffe_acu.reproduce.figures import PaperFigure, find_figure, paper_figures
 from caffe_acu.reproduce.tables import PaperTable, find_table, model_of
 
 # The conversion of ACU-Fixed, whose runs all have the positions of one training (grouped paper, section 4.2).
@@ -69,7 +70,11 @@ def plan(paper: str, name: str, seeds: int | None = None) -> Plan:
     """
     number = re.fullmatch(r"figure(\d+)", name)
     figure = find_figure(paper, int(number[1])) if number else None
-    table = find_table(paper, figure.table if figure else name)
+    try:
+        table = find_table(paper, figure.table if figure else name)
+    except UserError as error:
+        figures = ", ".join(one.id for one in paper_figures() if one.paper == paper)
+        raise UserError(f"{error}, {figures}" if figures else str(error)) from None
     trainings: dict[tuple[str, int], Training] = {}
 
     def add(folder: str, seed: int) -> Training:

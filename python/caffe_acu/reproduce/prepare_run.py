@@ -15,11 +15,12 @@ from caffe_acu.nets.model import Model
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.data_sets import FoundData, data_folder, find_data, is_there
 from caffe_acu.reproduce.plan import Training, conversion
-from caffe_acu.reproduce.run_status import TRAINED
+from caffe_acu.reproduce.run_status import TRAINED, run_status
 from caffe_acu.reproduce.scale import position_interval, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
+_WORDS = {"limit": "--limit", "differs": "difference from the paper"}
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,19 @@ def read_settings(folder: Path) -> RunSettings:
         content: dict[str, Any] = json.loads(path.read_text())
         start = content.pop("start")
         return RunSettings(**content, start=StartFrom(**start) if start else None)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({error}): `caffe-acu reproduce` makes run folders") from error
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no run in it ({SETTINGS}); `caffe-acu reproduce` makes run folders") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}): delete its folder, and the run begins anew") from error
 
 
 def prepare_run(results: Path, training: Training, choices: Choices = Choices()) -> Path:
     """Makes the folder of a training below ``results``, or finds it as it was made before; returns it.
 
-    UserError if the data set is not there or another one, or if the folder holds a run with other settings.
+    UserError if the data set is not there or another one, or if the folder holds a run with other settings that has
+    begun; one that has not is made anew.
     """
     folder = results / training.folder
     data = find_data(training.model.data, data_folder(training.model.data, choices.data or {}), folder)
@@ -109,9 +115,10 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
         if found.data != settings.data and _is_same_data(folder, found, settings):
             found = replace(found, data=settings.data)
             _write_settings(folder, found)
-        _require_same(folder, found, settings)
-        _point_to_data(folder / TRAIN_VAL, net)
-        return folder
+        if found == settings or run_status(folder) != "waiting":
+            _require_same(folder, found, settings)
+            _point_to_data(folder / TRAIN_VAL, net)
+            return folder
     settings.run(folder).write(net, solver)
     # Last: a folder that has it has everything.
     _write_settings(folder, settings)
@@ -180,6 +187,10 @@ def _require_same(folder: Path, settings: RunSettings, wanted: RunSettings) -> N
     for name, value in new.items():
         if found[name] != value:
             raise UserError(
-                f"{folder}: holds a run with {name} {found[name]}, not {value}: give the same options as before, or "
-                "choose another --results"
+                f"{folder}: holds a run with {_WORDS.get(name, name)} {_told(found[name])}, not {_told(value)}: give "
+                "the same options as before, choose another --results, or delete that folder"
             )
+
+
+def _told(value: Any) -> Any:
+    return "none" if value in (None, "") else value

@@ -1,6 +1,7 @@
 """The results of a table: what our runs gave, beside what the paper prints."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,13 @@ def read_runs(table: PaperTable, results: Path, scale: int = 1) -> TableRuns:
             else:
                 found.by_model[model.folder].append(run)
     return found
+
+
+def other_scales(runs: TableRuns, results: Path) -> list[int]:
+    """Those, scaled, of which there are runs of the same table below ``results``."""
+    names = (re.fullmatch(r"scaled-([1-9]\d*)", path.name) for path in results.glob("scaled-*"))
+    scales = sorted({int(name[1]) for name in names if name} - {runs.scale})
+    return [scale for scale in scales if any(read_runs(runs.table, results, scale).by_model.values())]
 
 
 def table_results(runs: TableRuns, seeds: int | None = None, command: str | None = None) -> dict[str, Any]:

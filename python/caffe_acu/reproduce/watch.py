@@ -7,6 +7,7 @@ import select
 import shutil
 import sys
 import termios
+import textwrap
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ _SECONDS = 2  # between two looks at the files
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
 _TRACES = ("run.json", "train.log", "metrics.csv")  # any of them makes a folder a run's
 _AXIS = 28  # columns left of a curve, and right of it for the name of its axis
-_ROUND_A_CURVE = 8  # lines above and below it, two plots together
+_ROUND_A_CURVE = 4  # lines above and below it
+_LEAST_LINES = 3  # of a curve
 _ROOM = 1.03  # right of the last iteration, for the letters at the ends of curves
 _HIDE, _SHOW = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our own without a cursor, and back
 
@@ -56,7 +58,7 @@ class Watched:
             parts.append(f"loss {self.metrics.train_loss[-1]:.3f}")
         if len(self.metrics.test_error):
             parts.append(f"test error {self.metrics.test_error[-1]:.2f} %")
-        return ", ".join(filter(None, (*parts, self.status, self.remark)))
+        return ", ".join(filter(None, (*parts, self.status)))
 
 
 def look(folders: Sequence[Path]) -> list[Watched]:
@@ -66,7 +68,10 @@ def look(folders: Sequence[Path]) -> list[Watched]:
 
 def _look(folder: Path, mark: str) -> Watched:
     if not any((folder / name).is_file() for name in _TRACES):
-        raise UserError(f"{folder}: no run in it: none of {', '.join(_TRACES)} is there")
+        raise UserError(
+            f"{folder}: no run in it: none of {', '.join(_TRACES)} is there; a run is a folder such as "
+            "results/cvpr2017/runs/plain/seed1"
+        )
     status = run_status(folder)  # before the metrics, so that those of a finished run are complete
     name, metrics = run_name(folder), read_metrics(folder)
     if not (folder / "run.json").is_file():  # a trial of `caffe-acu trial`, which has all that is drawn, but no lock
@@ -81,14 +86,29 @@ def run_name(folder: Path) -> str:
 
 
 def picture(runs: Sequence[Watched], width: int, height: int) -> str:
-    """Loss above test error, and a line for each run, in about so many columns and lines."""
-    lines = max(5, (height - len(runs) - _ROUND_A_CURVE) // 2)
+    """Loss above test error, and what each run is at, in so many columns and lines but one.
+
+    Where there is no room for both curves, the error alone, or the loss as long as nothing has been tested.
+    """
+    texts = [textwrap.fill(line, max(20, width - 1), subsequent_indent="   ") for line in _lines(runs)]
     losses = {run.mark: (run.metrics.train_iteration, run.metrics.train_loss) for run in runs}
     errors = {run.mark: (run.metrics.test_iteration, run.metrics.test_error) for run in runs}
+    drawn = {"loss": losses, "error %": errors}
+    room = height - 1 - "\n".join(texts).count("\n") - 1
+    if room < 2 * (_LEAST_LINES + _ROUND_A_CURVE):
+        name = "error %" if any(len(values) for _, values in errors.values()) else "loss"
+        drawn = {name: drawn[name]}
+    lines = max(_LEAST_LINES, room // len(drawn) - _ROUND_A_CURVE)
     last = max((run.max_iter or run.metrics.iteration for run in runs), default=1)
-    plots = [_plot(name, curves, max(1, last), max(20, width - _AXIS), lines) for name, curves in
-             (("loss", losses), ("error %", errors))]  # fmt: skip
-    return "\n".join([*plots, *(run.line for run in runs)])
+    plots = [_plot(name, curves, max(1, last), max(20, width - _AXIS), lines) for name, curves in drawn.items()]
+    return "\n".join([*plots, *texts])
+
+
+def _lines(runs: Sequence[Watched]) -> list[str]:
+    """Of the runs, with their remarks; one that all have is told once."""
+    if len(runs) > 1 and runs[0].remark and len({run.remark for run in runs}) == 1:
+        return [*(run.line for run in runs), runs[0].remark]
+    return [", ".join(filter(None, (run.line, run.remark))) for run in runs]
 
 
 def _plot(name: str, curves: dict[str, tuple[np.ndarray, np.ndarray]], last: int, width: int, height: int) -> str:

@@ -43,6 +43,8 @@ class Machines:
     def __post_init__(self) -> None:
         if self.cores < 1:
             raise UserError(f"--cores is {self.cores}: it takes 1 or more")
+        if self.runs_per_gpu > 1 and not self.gpus:
+            raise UserError(f"--runs-per-gpu {self.runs_per_gpu}: needs --gpus, the GPUs that runs share")
         if not self.is_local and self.profile is None:
             raise UserError(f"--executor {self.executor}: needs --profile, a folder such as scripts/slurm")
         if not self.is_local and (self.gpus not in ((), (0,)) or self.runs_per_gpu > 1):
