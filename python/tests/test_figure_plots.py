@@ -16,7 +16,7 @@ from caffe_acu.plots.curves import training_curves
 from caffe_acu.plots.filters import filters, mosaic
 from caffe_acu.plots.position_sets import position_histograms, position_sets, sets_in_colours
 from caffe_acu.plots.shapes import shapes
-from caffe_acu.plots.style import COLUMN, text_width
+from caffe_acu.plots.style import COLUMN, PAGE, Size, text_width
 from caffe_acu.positions import LayerPositions, LayerSeries
 
 START_Y, START_X = np.mgrid[-1.0:2, -1:2].reshape(2, 9)
@@ -80,6 +80,26 @@ def test_drops_of_the_rate_are_marked_and_explained_once():
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()].count("drops of the learning rate") == 1
     assert losses.get_xlim() == (0, 99)
+
+
+@pytest.mark.parametrize("size", [PAGE, COLUMN, Size(3.25, 6)])
+@pytest.mark.parametrize("count", [3, 8])
+def test_names_of_many_curves_stay_on_the_page(count, size):
+    runs = {f"resnet29_{i}/seed{i}": run(100, 12.0) for i in range(count)} | {"long" * 20: run(100, 12.0)}
+    for figure in (
+        training_curves(runs, "A title", 30, [50], size),
+        accuracy_lines({name: AccuracyLine([1, 2], [3, 4], [None, 1], [3, 4]) for name in runs}, "x", size=size),
+    ):
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        box, page = legend.get_window_extent(), figure.bbox
+        assert page.x0 <= box.x0 < box.x1 <= page.x1 and page.y0 <= box.y0 < box.y1 <= page.y1
+        assert figure.axes[0].get_window_extent().height > 0.25 * page.height
+        columns = {}
+        for text in legend.get_texts():
+            columns.setdefault(round(text.get_window_extent().x0), []).append(text.get_text())
+        if figure.axes[0].get_xlabel() == "iteration":  # the two of a run one below the other
+            assert all(len(names) % 2 == 0 for names in list(columns.values())[:-1])
 
 
 def test_training_curves_without_warm_up_and_with_great_errors():

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from caffe_acu.plots.colours import COLOURS
-from caffe_acu.plots.figures import new_figure, set_title
+from caffe_acu.plots.figures import new_figure, set_legend, set_title
 from caffe_acu.plots.style import PAGE, Size, styled
 
 _MARKERS = "os^Dv"
@@ -54,6 +54,6 @@ def accuracy_lines(
     axis.set_xlabel(xlabel)
     axis.set_ylabel("test accuracy (%)")
     axis.grid()
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    set_legend(figure, handles, 2, size)
     set_title(figure, title)
     return figure

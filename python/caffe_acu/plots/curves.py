@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from caffe_acu.plots.colours import COLOURS
-from caffe_acu.plots.figures import new_figure, set_title
+from caffe_acu.plots.figures import new_figure, set_legend, set_title
 from caffe_acu.plots.style import MUTED, PAGE, Size, styled
 
 _MOST_MARKERS = 40  # with more tests, markers would hide the line
@@ -85,8 +85,7 @@ def training_curves(
     errors.set_ylim(0, _top(runs))
     losses.grid()
     # Below the axes, in which the curves may be anywhere; a column for each run.
-    columns = min(len(runs) + bool(warmup_iter or drops), max(1, int(size.width / 1.6)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    set_legend(figure, handles, len(runs) + bool(warmup_iter or drops), size, together=2)
     set_title(figure, title)
     return figure
 
