@@ -108,6 +108,16 @@ def test_training_curves_without_warm_up_and_with_great_errors():
     assert errors.get_ylim() == (0, 100)
 
 
+@pytest.mark.parametrize("size", [COLUMN, PAGE, Size(3.25, 2)])
+def test_headings_of_filters_do_not_run_into_each_other(size):
+    kernel = DenseKernel(np.ones((64, 64, 5, 5)), (-2, -2), 1)
+    figure = filters({"resnet29_7x7/seed1": kernel, "resnet29_acu/seed1": kernel}, "stage3", size=size)
+    figure.canvas.draw()
+    first, second = (axis.title.get_window_extent() for axis in figure.axes[:2])
+    assert figure.bbox.x0 <= first.x0 < first.x1 < second.x0 < second.x1 <= figure.bbox.x1
+    assert max(first.y1, second.y1) < figure._suptitle.get_window_extent().y0
+
+
 def test_shapes_in_columns_with_a_frame():
     layers = [layer(1, str(i)) for i in range(5)]
     axes = shapes(layers, columns=3, frame=7).axes

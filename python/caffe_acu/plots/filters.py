@@ -30,24 +30,25 @@ def filters(kernels: Mapping[str, DenseKernel], title: str = "", most: int = _MO
     chosen = {name: _chosen(kernel, most) for name, kernel in kernels.items()}
     pictures = [mosaic(kernel, (top, left), (rows, columns)) for kernel in chosen.values()]
     title = wrapped(title, 0.97 * size.width * INCH, TITLE)
-    above = ((title.count("\n") + 1.4) * TITLE * bool(title) + 2.6 * HEADING) * 1.25 / INCH + 0.05
-    width = (size.width - _GAP * (len(kernels) + 1)) / len(kernels)
+    width = room = (size.width - _GAP * (len(kernels) + 1)) / len(kernels)
+    headings = [
+        _heading(name, kernel, math.prod(kernels[name].weight.shape[:2]), width) for name, kernel in chosen.items()
+    ]
+    lines = max(heading.count("\n") + 1.6 for heading in headings)
+    above = ((title.count("\n") + 1.4) * TITLE * bool(title) + lines * HEADING) * 1.25 / INCH + 0.05
     tallest = max(len(picture) / len(picture[0]) for picture in pictures)
     if size.height:
         width = min(width, (size.height - above - _BELOW) / tallest)
     height = size.height or above + width * tallest + _BELOW
     figure = new_figure(size.width, height, None)
-    edge = (size.width - width * len(kernels) - _GAP * (len(kernels) - 1)) / 2
-    for i, ((name, kernel), picture) in enumerate(zip(chosen.items(), pictures, strict=True)):
+    for i, (heading, picture) in enumerate(zip(headings, pictures, strict=True)):
         tall = width * len(picture) / len(picture[0])
-        place = (edge + i * (width + _GAP)) / size.width, (height - above - tall) / height
+        place = (_GAP + i * (room + _GAP) + (room - width) / 2) / size.width, (height - above - tall) / height
         axis = figure.add_axes((*place, width / size.width, tall / height))
         image = axis.imshow(picture, cmap=_COLOURS, vmin=-1, vmax=1, aspect="auto")
         image.set_rasterized(True)  # squares with sharp edges, whatever shows the vector format
         axis.set_axis_off()
-        axis.set_title(
-            _heading(name, kernel, math.prod(kernels[name].weight.shape[:2]), width), fontsize=HEADING, pad=3
-        )
+        axis.set_title(heading, fontsize=HEADING, pad=3)
     bar = figure.add_axes((0.5 - _BAR / 2 / size.width, 0.42 / height, _BAR / size.width, 0.1 / height))
     label = "weight, in parts of the filter's greatest"
     figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[-1, -0.5, 0, 0.5, 1], label=label)
@@ -60,7 +61,8 @@ def _heading(name: str, kernel: DenseKernel, count: int, width: float) -> str:
     """``count``: filters of the layer, of which the kernel may have fewer; ``width``: inches."""
     shown = f"{count:,}" if len(kernel.weight) == count else f"{len(kernel.weight)} of {count:,}"
     taps = " x ".join(map(str, kernel.weight.shape[2:]))
-    return f"{shortened(name, width * INCH, HEADING)}\n{shown} filters within {taps} pixels"
+    text = wrapped(f"{shown} filters within {taps} pixels", width * INCH, HEADING)
+    return f"{shortened(name, width * INCH, HEADING)}\n{text}"
 
 
 def mosaic(kernel: DenseKernel, origin: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
