@@ -27,7 +27,7 @@ def layers_with_kernels(path: str | Path) -> list[str]:
 def read_kernel(path: str | Path, name: str) -> DenseKernel:
     """The weights of that layer of a caffemodel on the pixels that they act on (Theorem 2), in float64.
 
-    UserError if there is no such layer, or its blobs do not fit its description.
+    UserError if there is no such layer, its blobs do not fit its description, or numbers in them are not finite.
     """
     found = [layer for layer in read_net(path).layer if layer.name == name and _has_kernel(layer)]
     if not found:
@@ -46,6 +46,8 @@ def _has_kernel(layer: "caffe_pb2.LayerParameter") -> bool:
 
 def _dense(layer: "caffe_pb2.LayerParameter", path: str | Path) -> DenseKernel:
     weight = blob_array(layer.blobs[0]).astype(np.float64)
+    if not np.isfinite(weight).all():
+        raise UserError("weights that are not finite: the training diverged; take an earlier iteration")
     if layer.type not in ACTIVE_TYPES:
         dilation = read_spatial(layer).dilation
         active = as_active(weight, (dilation[0], dilation[1]))

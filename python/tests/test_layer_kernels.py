@@ -70,6 +70,10 @@ def test_mistakes(tmp_path):
     with pytest.raises(UserError, match="no convolution 'stem' with weights; there are none; a caffemodel has them"):
         read_kernel(tmp_path / "a.prototxt", "stem")
     net = read_net(path)
+    net.layer[1].blobs[0].data[7] = np.nan
+    path.write_bytes(net.SerializeToString())
+    with pytest.raises(UserError, match=r"a_iter_5.caffemodel: layer 'stem' \(ACU\): weights that are not finite"):
+        read_kernel(path, "stem")
     net.layer[1].blobs[0].data.pop()
     path.write_bytes(net.SerializeToString())
     with pytest.raises(UserError, match=r"a_iter_5.caffemodel: layer 'stem' \(ACU\): a blob of shape .* is damaged"):

@@ -102,6 +102,12 @@ def test_where_the_network_is_known_and_where_not(tmp_path):
     assert statistics(run, iteration=0)[1].max_displacement == 0
 
 
+def test_snapshots_that_are_counted_up_as_they_are_found(tmp_path):
+    run = write_run(tmp_path)
+    (_, last) = statistics(path for path in (run / "snapshots").iterdir())
+    assert last == statistics(run)[1] and isinstance(last.reach, ReceptiveField)
+
+
 def test_as_csv_and_json(tmp_path, capsys):
     run, npz = write_run(tmp_path / "run"), write_npz(tmp_path / "positions.npz")
     found = statistics(run)
@@ -170,6 +176,10 @@ def test_mistakes_are_one_line(tmp_path, capsys):
         assert main(["positions", "stats", *map(str, arguments)]) == 2
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
+    far = write_snapshot(tmp_path / "far_iter_5.caffemodel", 5, poison=3e6)
+    assert main(["positions", "stats", str(far)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"caffe-acu positions: {far}: layer 'deep': synapse 3 of set 1 is at (3e+06")
     (layer, _) = read(npz)
     layer.x[0, 0] = 1e9
     with pytest.raises(UserError, match="layer 'stem': synapse 0 of set 0 is at"):

@@ -192,6 +192,7 @@ def _run_sets(arguments: argparse.Namespace) -> None:
 
 
 def _run_histogram(arguments: argparse.Namespace) -> None:
+    from caffe_acu.errors import UserError
     from caffe_acu.plots.figures import save
     from caffe_acu.plots.position_sets import position_histograms
 
@@ -199,7 +200,11 @@ def _run_histogram(arguments: argparse.Namespace) -> None:
     size = size_of(arguments.size)
     blocks = _merged(_read(arguments), arguments.merge, arguments.files[-1])
     title = title_of(arguments, name_of(arguments.files), at_iteration(arguments))
-    save(position_histograms(blocks, title, arguments.columns, size), arguments.out)
+    try:
+        figure = position_histograms(blocks, title, arguments.columns, size)
+    except UserError as error:
+        raise UserError(f"{arguments.files[-1]}: {error}") from error
+    save(figure, arguments.out)
     print(arguments.out)
 
 
@@ -229,9 +234,16 @@ def _read(arguments: argparse.Namespace) -> list:
 
 
 def _read_movement(arguments: argparse.Namespace) -> list:
+    from caffe_acu.errors import UserError
     from caffe_acu.positions import read_movement
 
-    return chosen_layers(read_movement(arguments.files), arguments.layers, arguments.files[-1])
+    series = read_movement(arguments.files)
+    if len(series[0].iterations) < 2:
+        raise UserError(
+            f"{arguments.files[-1]}: one moment alone shows no movement; give several snapshots, the position log or "
+            "the folder of a run"
+        )
+    return chosen_layers(series, arguments.layers, arguments.files[-1])
 
 
 def _sets(layers: list, text: str | None) -> list | None:

@@ -174,8 +174,14 @@ def extent_of(positions: LayerPositions) -> Box:
 
 
 def pixels_of(positions: LayerPositions) -> Box:
-    """Around the pixels from which the layer takes its samples: where its dense kernel is not 0."""
-    kernel = statistics(positions.x, positions.y)
+    """Around the pixels from which the layer takes its samples: where its dense kernel is not 0.
+
+    UserError, with the layer's name, if a position is out of all proportion.
+    """
+    try:
+        kernel = statistics(positions.x, positions.y)
+    except UserError as error:
+        raise UserError(f"layer {positions.layer!r}: {error}") from error
     (top, left), (height, width) = kernel.origin, kernel.size
     return Box(left, top, left + width - 1, top + height - 1)
 

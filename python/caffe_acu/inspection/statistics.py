@@ -44,10 +44,8 @@ class LayerStatistics:
 
 def layer_statistics(positions: LayerPositions, reach: Reach) -> LayerStatistics:
     """UserError, with the layer's name, if a position is out of all proportion."""
-    try:
-        kernel = kernel_statistics(positions.x, positions.y)
-    except UserError as error:
-        raise UserError(f"layer {positions.layer!r}: {error}") from error
+    pixels = pixels_of(positions)
+    kernel = kernel_statistics(positions.x, positions.y)
     sets, synapses = positions.x.shape
     return LayerStatistics(
         layer=positions.layer,
@@ -63,7 +61,7 @@ def layer_statistics(positions: LayerPositions, reach: Reach) -> LayerStatistics
         max_radius=positions.max_radius,
         spread=spread(positions),
         extent=extent_of(positions),
-        pixels=pixels_of(positions),
+        pixels=pixels,
         taps=kernel.taps,
         mean_taps=float(kernel.taps_of_set.mean()),
         sparsity=kernel.sparsity,
@@ -86,13 +84,21 @@ def statistics(source: Source, net: str | Path | None = None, iteration: int | N
     Receptive fields need the network: that of ``net``, else the one that the source or its folder describes. UserError
     as ``read`` and :func:`receptive_fields`.
     """
+    if not isinstance(source, str | Path) and not hasattr(source, "save"):
+        source = list(source)  # it is read twice
     layers, network = read(source, net, iteration), network_of(source, net)
     try:
         reaches = _reaches(network, layers)
         return [layer_statistics(layer, reach) for layer, reach in zip(layers, reaches, strict=True)]
     except UserError as error:
-        where = net or (source if isinstance(source, str | Path) else "the network")
+        where = net or _name(source)
         raise UserError(f"{where}: {error}") from error
+
+
+def _name(source: Source) -> object:
+    if isinstance(source, list):
+        return source[-1]
+    return source if isinstance(source, str | Path) else "pycaffe net"
 
 
 def _reaches(network: "caffe_pb2.NetParameter | None", layers: Sequence[LayerPositions]) -> list[Reach]:

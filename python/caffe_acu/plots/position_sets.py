@@ -10,13 +10,15 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
+from caffe_acu.errors import UserError
 from caffe_acu.plots.colours import COLOURS, GREY
 from caffe_acu.plots.figures import new_figure
-from caffe_acu.plots.panels import panels, reach_of
+from caffe_acu.plots.panels import MARGIN, panels, reach_of
 from caffe_acu.plots.style import FAINT, INCH, PAGE, SMALL, TITLE, Size, styled, wrapped
 from caffe_acu.positions import LayerPositions
 
 _BIN = 0.1  # pixels, of a histogram
+_MOST_BINS = 2000  # along each side of a panel: 100 pixels to each side
 _MARKERS = "osD^v"
 _BAR = 52  # points for the scale of colours
 
@@ -98,9 +100,17 @@ def position_histograms(
 
     A panel for each entry, such as a block, which counts all its layers. Darker is more, by a logarithmic scale that
     all panels share. Fixed synapses are left out.
+
+    UserError, with the layer's name, if a synapse is out of all proportion.
     """
-    reach = reach_of(values for block in layers.values() for layer in block for values in (layer.x, layer.y))
+    far = max((layer for block in layers.values() for layer in block), key=lambda one: reach_of((one.x, one.y)))
+    reach = reach_of((far.x, far.y))
     half = math.ceil(reach / _BIN)
+    if 2 * half > _MOST_BINS:
+        raise UserError(
+            f"layer {far.layer!r}: a synapse is {reach - MARGIN:,.0f} pixels from the base point; a histogram shows "
+            f"{_BIN * _MOST_BINS / 2:.0f}; take an earlier iteration, or other layers"
+        )
     edges = _BIN * (np.arange(-half, half + 2) - 0.5)  # the lattice in the middle of squares
     counts = [sum(np.histogram2d(layer.y[layer.free], layer.x[layer.free], bins=edges)[0] for layer in block)
               for block in layers.values()]  # fmt: skip
