@@ -14,7 +14,7 @@ from caffe_acu.net_param import set_blob
 from caffe_acu.plots import style
 from caffe_acu.plots.colours import COLOURS
 from caffe_acu.reproduce.accuracy_lines import accuracy_figure
-from run_folders import write_log
+from run_folders import write_log, write_run
 from svg_figures import SvgFigure
 
 
@@ -183,6 +183,27 @@ def test_curves_of_folders_and_logs(tmp_path, capsys):
     assert f"{tmp_path}: no curves in it" in error(capsys, "curves", tmp_path, *out)
 
 
+def test_a_title_says_what_is_not_comparable(tmp_path):
+    run = write_run(tmp_path, "cvpr2017/plain_acu", 1, 60.0, scale=640, differs="few images")
+    whole = write_run(tmp_path, "cvpr2017/plain_acu", 2, 8.0)
+    for folder in (run, whole):
+        for iteration in (0, 100):
+            position_sources.write_snapshot(folder / "snapshots" / f"plain_acu_iter_{iteration}.caffemodel", iteration)
+    snapshot, out = "snapshots/plain_acu_iter_100.caffemodel", tmp_path / "a.svg"
+    remark = "few images, scaled 1/640, not comparable"
+    for kind in ("shapes", "movement", "sets", "histogram", "filters", "curves"):
+        assert plot(kind, run, "-o", out, "--size", "20") == 0
+        assert out.read_text().count(remark) == 1, kind
+        assert plot(kind, whole, "-o", out) == 0
+        assert "comparable" not in out.read_text()
+    assert plot("shapes", run / snapshot, "-o", out, "--size", "20") == 0
+    assert remark in out.read_text()
+    assert plot("curves", whole, run, "-o", out, "--names", "a", "b", "--size", "20") == 0
+    assert remark in out.read_text()
+    assert plot("shapes", run, "-o", out, "--title", "Mine") == 0
+    assert "comparable" not in out.read_text()
+
+
 def test_an_animation_shows_every_moment(tmp_path):
     npz = position_sources.write_npz(tmp_path / "a.npz", (0, 5, 20, 100))
     out = tmp_path / "a.gif"
@@ -246,6 +267,9 @@ def test_films_are_made_by_ffmpeg(tmp_path, capsys, monkeypatch):
         (["sets", "MANY", "--colours", "--sets", "all"], "colours tell 5 sets apart"),
         (["histogram", "RUN", "--merge", "("], "--merge (: no regular expression"),
         (["histogram", "RUN", "--merge", "x"], "--merge x is found in no name of a layer; there are stem, deep"),
+        (["histogram", "POISONED"], "POISONED: layer 'deep': a synapse is 3,000,000 pixels from the base point"),
+        (["movement", "POISONED"], "POISONED: one moment alone shows no movement; give several snapshots"),
+        (["animation", "POISONED", "-o", "a.gif"], "one moment alone shows no movement"),
         (["filters", "RUN", "--layer", "conv7"], "no convolution 'conv7' with weights; there are stem, deep"),
         (["filters", "RUN", "MANY"], "no convolution with weights, larger than 1x1, that every FILE has"),
         (["filters", "RUN", "--most", "0"], "--most 0: 1 or more"),
@@ -258,9 +282,10 @@ def test_mistakes_are_told_in_a_line(tmp_path, capsys, words, message):
     run = position_sources.write_run(tmp_path / "run")
     (tmp_path / "empty").mkdir()
     write_depthwise(tmp_path / "many.caffemodel", 8, positions=scattered(8))
-    places = {"RUN": run, "MANY": tmp_path / "many.caffemodel", "EMPTY": tmp_path / "empty"}
+    far = position_sources.write_snapshot(tmp_path / "far_iter_5.caffemodel", 5, poison=3e6)
+    places = {"RUN": run, "MANY": tmp_path / "many.caffemodel", "EMPTY": tmp_path / "empty", "POISONED": far}
     for name, place in places.items():
-        words = [word.replace(name, str(place)) for word in words]
+        *words, message = (word.replace(name, str(place)) for word in (*words, message))
     before = sorted(tmp_path.rglob("*"))
     assert message in error(capsys, words[0], "-o", tmp_path / "a.svg", *words[1:])
     assert sorted(tmp_path.rglob("*")) == before

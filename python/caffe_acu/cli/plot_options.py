@@ -82,8 +82,19 @@ def check_columns(columns: int | None) -> None:
 
 
 def title_of(arguments: argparse.Namespace, *parts: str) -> str:
-    """The title asked for, else these parts."""
-    return ", ".join(filter(None, parts)) if arguments.title is None else arguments.title
+    """The title asked for, else these parts, and what keeps the runs of the FILEs from being comparable."""
+    if arguments.title is not None:
+        return arguments.title
+    return ", ".join(filter(None, (*parts, *_remarks(arguments.files))))
+
+
+def _remarks(files: Sequence[Path]) -> list[str]:
+    """Of the runs that the files are of, such as "scaled 1/640, not comparable", each once."""
+    from caffe_acu.reproduce.records import read_run
+
+    around = {folder: None for file in files for folder in (file, file.parent, file.parent.parent)}
+    runs = [read_run(folder) for folder in around if (folder / "run.json").is_file()]
+    return list(dict.fromkeys(run.remark for run in runs))
 
 
 def name_of(files: Sequence[Path]) -> str:

@@ -80,7 +80,8 @@ def _run_accuracy(arguments: argparse.Namespace) -> None:
     size = size_of(arguments.size)
     results = read_results(arguments.table)
     drawn = accuracy_figure(results, arguments.by, arguments.top)
-    title = title_of(arguments, results["title"], results["remark"])
+    table = ", ".join(filter(None, (results["title"], results["remark"])))
+    title = table if arguments.title is None else arguments.title
     save(accuracy_lines(drawn.lines, drawn.xlabel, title, drawn.xticks, size), arguments.out)
     print(arguments.out)
 
