@@ -142,6 +142,11 @@ def test_accuracies_over_networks_stand_in_the_order_of_the_table():
     drawn = accuracy_figure(results(), "network")
     assert drawn.lines["3x3 convolution"].x == (0, 1)
     assert drawn.xlabel == "input channels of a group" and drawn.xticks == {0: "4\nx4d", 1: "1\nx1d"}
+    assert drawn.joined
+    networks = results()
+    for row in networks["rows"]:
+        row["row"] = row["row"].replace("x", "plain", 1)
+    assert not accuracy_figure(networks, "network").joined
 
 
 def test_accuracies_that_are_no_errors_and_not_comparable():

@@ -82,7 +82,7 @@ def _run_accuracy(arguments: argparse.Namespace) -> None:
     drawn = accuracy_figure(results, arguments.by, arguments.top)
     table = ", ".join(filter(None, (results["title"], results["remark"])))
     title = table if arguments.title is None else arguments.title
-    save(accuracy_lines(drawn.lines, drawn.xlabel, title, drawn.xticks, size), arguments.out)
+    save(accuracy_lines(drawn.lines, drawn.xlabel, title, drawn.xticks, size, drawn.joined), arguments.out)
     print(arguments.out)
 
 

@@ -32,21 +32,34 @@ def accuracy_lines(
     title: str = "",
     xticks: Mapping[float, str] | None = None,
     size: Size = PAGE,
+    joined: bool = True,
 ) -> Figure:
-    """A line for each kind: means with their standard deviations as bars; dotted, what the paper printed.
+    """Of each kind means, with their standard deviations as bars, and what the paper printed, dotted or hollow.
 
-    ``xticks``: what stands at the horizontal axis, in place of numbers.
+    Args:
+        xticks: what stands at the horizontal axis, in place of numbers.
+        joined: by lines; without them if there is nothing between two places on the axis.
     """
     figure = new_figure(size.width, size.height or 0.45 * size.width + 1.2)
     axis = figure.subplots()
     handles: list[Artist] = []
     for (name, line), colour, marker in zip(lines.items(), COLOURS, cycle(_MARKERS), strict=False):
-        bars = [np.nan if std is None else std for std in line.std]
+        several = any(std is not None for std in line.std)
+        bars = [np.nan if std is None else std for std in line.std] if several else None
         handles.append(
-            axis.errorbar(line.x, line.mean, bars, fmt=f"-{marker}", color=colour, capsize=3, markersize=5, label=name)
+            axis.errorbar(
+                line.x,
+                line.mean,
+                bars,
+                fmt=f"{'-' * joined}{marker}",
+                color=colour,
+                capsize=3,
+                markersize=5,
+                label=name,
+            )
         )
         if line.printed is not None:
-            handles += axis.plot(line.x, line.printed, f":{marker}", color=colour, markerfacecolor="white",
+            handles += axis.plot(line.x, line.printed, f"{':' * joined}{marker}", color=colour, markerfacecolor="white",
                                  markersize=4, linewidth=1, label=f"{name}, paper")  # fmt: skip
     if xticks:
         axis.set_xticks(list(xticks), list(xticks.values()))

@@ -33,6 +33,7 @@ class AccuracyFigure:
     lines: dict[str, AccuracyLine]
     xlabel: str
     xticks: dict[float, str] | None
+    joined: bool  # whether the axis is one of numbers
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -86,10 +87,10 @@ def accuracy_figure(results: Mapping[str, Any], by: str, top: int = 1) -> Accura
             printed=[_accuracy(row, row["paper_value"]) for row in of_kind] if comparable else None,
         )
     if by != "network":
-        return AccuracyFigure(lines, AXES[by], None)
+        return AccuracyFigure(lines, AXES[by], None, True)
     grouped = all(network in CHANNELS_PER_GROUP for network in networks)
     ticks = {i: f"{CHANNELS_PER_GROUP[name]}\n{name}" if grouped else name for i, name in enumerate(networks)}
-    return AccuracyFigure(lines, "input channels of a group" if grouped else AXES[by], ticks)
+    return AccuracyFigure(lines, "input channels of a group" if grouped else AXES[by], ticks, grouped)
 
 
 def _parts(row: str, dataset: str) -> tuple[str, str]:

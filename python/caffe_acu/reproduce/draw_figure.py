@@ -147,7 +147,7 @@ def _draw_histograms(material: _Material) -> Figure:
 def _draw_accuracies(material: _Material, by: str) -> Figure:
     runs = replace(material.runs, by_model={model: material.of(model) for model in material.runs.by_model})
     drawn = accuracy_figure(table_results(runs), by)
-    return accuracy_lines(drawn.lines, drawn.xlabel, material.title, drawn.xticks)
+    return accuracy_lines(drawn.lines, drawn.xlabel, material.title, drawn.xticks, joined=drawn.joined)
 
 
 def _draw_filters(material: _Material) -> Figure:
