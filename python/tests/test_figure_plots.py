@@ -151,6 +151,7 @@ def test_position_sets_stand_in_their_cells():
     np.testing.assert_allclose(relative, expected)
     assert np.abs(relative).max() < pitch / 2  # each in its cell
     (ways,) = axis.patches
+    assert ways.get_zorder() > max(dots.get_zorder() for dots in of_kind(axis, PathCollection))  # short ones, too
     segments = ways.get_path().vertices.reshape(5, 9, 2, 2) - centres[:, None, None]
     assert ways.get_path().codes.tolist() == 45 * [Path.MOVETO, Path.LINETO]
     np.testing.assert_allclose(segments[:, :, 1], expected)
@@ -199,6 +200,14 @@ def test_accuracies_with_their_deviations():
     np.testing.assert_array_equal(bars[2][0].get_segments()[0], [[1, 69.5], [1, 70.5]])
     assert [list(line.get_ydata()) for line in axis.lines if line.get_linestyle() == ":"] == [[70.2, 71.0]]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["few", "many"]
+
+
+def test_networks_that_nothing_lies_between_are_not_joined():
+    ours = AccuracyLine([0, 1], [70.0, 71.5], [None, None], [70.2, 71.0])
+    for joined in (True, False):
+        (axis,) = accuracy_lines({"ACU": ours}, "network", joined=joined).axes
+        assert [line.get_linestyle() for line in axis.lines] == (["-", ":"] if joined else ["None", "None"])
+        assert all(line.get_marker() == "o" for line in axis.lines)  # no bars where there is one run
 
 
 def test_accuracies_that_cannot_be_compared_stand_alone():

@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from caffe_acu.errors import UserError
-from caffe_acu.plots.colours import COLOURS, GREY
+from caffe_acu.plots.colours import COLOURS
 from caffe_acu.plots.figures import new_figure
 from caffe_acu.plots.panels import MARGIN, panels, reach_of
 from caffe_acu.plots.style import FAINT, INCH, PAGE, SMALL, TITLE, Size, styled, wrapped
@@ -53,11 +53,14 @@ def position_sets(layer: LayerPositions, sets: np.ndarray, title: str = "", size
     axis.hlines(pitch * (np.arange(rows + 1) - 0.5), *axis.get_xlim(), color=FAINT, linewidth=0.5)
     axis.vlines(pitch * (np.arange(columns + 1) - 0.5), *axis.get_ylim(), color=FAINT, linewidth=0.5)
     pixel = edge * INCH / columns / pitch
+    # Ways upon the dots, which would hide all that are shorter than they are wide.
     # One artist of each kind: axes for hundreds of sets would take a minute, lines one by one a megabyte.
     ways = np.stack([start_x + shift_x, start_y + shift_y, x, y], axis=-1).reshape(-1, 2)
     steps = np.tile(np.array([Path.MOVETO, Path.LINETO], np.uint8), len(ways) // 2)
-    axis.add_patch(PathPatch(Path(ways, steps), fill=False, edgecolor=GREY, linewidth=min(0.8, 0.1 * pixel), zorder=1))
-    dot = min(6.0, 0.55 * pixel)
+    axis.add_patch(
+        PathPatch(Path(ways, steps), fill=False, edgecolor="black", linewidth=min(0.8, 0.07 * pixel), zorder=4)
+    )
+    dot = min(6.0, 0.3 * pixel)
     origins = axis.scatter(
         shift_x, shift_y, s=(0.9 * dot) ** 2, marker="+", color="black", linewidths=0.1 * dot, zorder=2
     )
