@@ -118,6 +118,19 @@ def test_headings_of_filters_do_not_run_into_each_other(size):
     assert max(first.y1, second.y1) < figure._suptitle.get_window_extent().y0
 
 
+@pytest.mark.parametrize("far", [1.5, 12.4, 130.0, 1e3, 3e6])
+def test_numbers_at_the_axes_are_plain_and_do_not_overlap(far):
+    moved = layer(1)
+    moved.x[0, 0] = -far
+    figure = shapes([moved, layer(1, "other")], columns=5, size=COLUMN)
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    labels = [text for text in axis.get_xticklabels() if text.get_text()]
+    boxes = [text.get_window_extent() for text in labels]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+    assert [float(text.get_text().replace("−", "-")) for text in labels] == list(axis.get_xticks())
+
+
 def test_shapes_in_columns_with_a_frame():
     layers = [layer(1, str(i)) for i in range(5)]
     axes = shapes(layers, columns=3, frame=7).axes

@@ -185,7 +185,9 @@ def _run_sets(arguments: argparse.Namespace) -> None:
             raise UserError("--layers: side by side are the sets of one layer; give one, or --colours")
         (sets,) = _sets([layer], arguments.sets or str(_MOST_SETS))
         shown = "" if len(sets) == len(layer.x) else f"{len(sets)} of "
-        title = title_of(arguments, name, iteration, layer.layer, f"{shown}{len(layer.x)} sets")
+        title = title_of(
+            arguments, name, iteration, layer.layer, f"{shown}{len(layer.x)} set{'s' * (len(layer.x) != 1)}"
+        )
         figure = position_sets(layer, sets, title, size)
     save(figure, arguments.out)
     print(arguments.out)

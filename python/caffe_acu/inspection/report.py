@@ -20,7 +20,7 @@ _LEGEND = (
     "mean distance from the base point; x, y: from the first synapse to the last; spread: of a synapse between sets, "
     "root mean square; kernel: the convolution on the lattice that the layer is equal to, its taps (mean of a set) and "
     "the share of zeros; sees: what a unit depends on through the network, in input pixels, real-valued and in whole "
-    "pixels; step: between neighbouring units."
+    "pixels; step: between neighbouring units; sizes are height x width."
 )
 
 

@@ -11,7 +11,7 @@ from caffe_acu.evenly import evenly
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.plots.colours import GREY
 from caffe_acu.plots.figures import new_figure
-from caffe_acu.plots.style import HEADING, INCH, PAGE, TITLE, Size, shortened, styled, wrapped
+from caffe_acu.plots.style import HEADING, INCH, PAGE, TITLE, Size, shortened, styled, text_width, wrapped
 
 _COLOURS = matplotlib.colormaps["PuOr_r"].with_extremes(bad=GREY)
 _MOST = 256  # side by side, of a layer
@@ -61,7 +61,10 @@ def _heading(name: str, kernel: DenseKernel, count: int, width: float) -> str:
     """``count``: filters of the layer, of which the kernel may have fewer; ``width``: inches."""
     shown = f"{count:,}" if len(kernel.weight) == count else f"{len(kernel.weight)} of {count:,}"
     taps = " x ".join(map(str, kernel.weight.shape[2:]))
-    text = wrapped(f"{shown} filters within {taps} pixels", width * INCH, HEADING)
+    count_and_size = f"{shown} filters", f"within {taps} pixels"
+    text = " ".join(count_and_size)
+    if text_width(text, HEADING) > width * INCH:
+        text = "\n".join(shortened(part, width * INCH, HEADING) for part in count_and_size)
     return f"{shortened(name, width * INCH, HEADING)}\n{text}"
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from caffe_acu.errors import UserError
 from caffe_acu.plots.colours import GREY
 from caffe_acu.plots.figures import new_figure
-from caffe_acu.plots.style import COLUMN, FAINT, HEADING, INCH, MUTED, SMALL, TITLE, Size, broken, wrapped
+from caffe_acu.plots.style import COLUMN, FAINT, HEADING, INCH, MUTED, SMALL, TITLE, Size, broken, text_width, wrapped
 
 MARGIN = 0.6  # pixels around the outermost synapse
 
@@ -112,10 +112,12 @@ def draw_pixel_plane(axis: Axes, reach: float, pixel: float) -> None:
     axis.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
     farthest = math.floor(reach)
     lattice = _multiples(max(1, math.ceil(_LATTICE_ROOM / pixel)), farthest)
-    labelled = _multiples(max(1, math.ceil(_LABEL_ROOM / pixel)), farthest)
+    room = max(_LABEL_ROOM, text_width(f"-{farthest}", SMALL) + 4)
+    labelled = _multiples(max(1, math.ceil(room / pixel)), farthest)
     for one in (axis.xaxis, axis.yaxis):
         one.set_ticks(labelled)
         one.set_ticks(lattice, minor=True)
+    axis.ticklabel_format(style="plain", useOffset=False)
     axis.tick_params(which="both", length=0, colors=MUTED)
     axis.tick_params(labelsize=SMALL, pad=2)
     axis.grid(which="both", color=FAINT, linewidth=0.5)
