@@ -38,8 +38,10 @@ def snapshots_in(folder: Path) -> list[Path]:
 
 
 def movement_in(folder: Path) -> Path | None:
-    """The file of a run's folder that has positions over time: an npz, else a position log."""
-    return next((folder / name for name in _OVER_TIME if (folder / name).is_file()), None)
+    """The file of a run's folder that has positions over time: an npz, or a position log that is alone or newer, as
+    where training has gone on."""
+    found = [folder / name for name in _OVER_TIME if (folder / name).is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)  # the first of two that are as old
 
 
 def prototxt_in(folder: Path) -> Path | None:

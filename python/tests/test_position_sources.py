@@ -1,5 +1,6 @@
 """Positions from everything that has them: pycaffe, files, folders of runs; against raw blobs and known numbers."""
 
+import os
 from pathlib import Path
 
 import caffe
@@ -9,6 +10,7 @@ import pytest
 import authors_net
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
+from caffe_acu.position_files import movement_in
 from caffe_acu.positions import read, read_movement
 from position_sources import GROUPS, LAYERS, PROTOTXT, STRIDES, moved, write_npz, write_run, write_snapshot
 
@@ -85,6 +87,13 @@ def test_snapshots_as_a_list_their_folder_and_the_folder_of_a_run(tmp_path):
 
 def test_an_npz_tells_what_it_can_and_the_folder_of_its_run_the_rest(tmp_path):
     file = write_npz(tmp_path / "run" / "positions.npz", (50, 100, 200))
+    log = file.with_name("positions.log")
+    log.write_text("not read: it is older")
+    for newer in (file, log):
+        os.utime(log, (int(newer is log), int(newer is log)))
+        os.utime(file, (int(newer is file), int(newer is file)))
+        assert movement_in(file.parent) == newer
+    log.unlink()
     assert_moment(read(file), 200, start=50, described=False)
     assert_moment(read(tmp_path / "run"), 200, start=50, described=False)
     (tmp_path / "run" / "deploy.prototxt").write_text(PROTOTXT)
