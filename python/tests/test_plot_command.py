@@ -209,6 +209,15 @@ def test_a_title_says_what_is_not_comparable(tmp_path):
     assert "comparable" not in out.read_text()
 
 
+def test_several_snapshots_are_called_by_the_one_that_is_drawn(tmp_path):
+    files = [position_sources.write_snapshot(tmp_path / f"a_iter_{i}.caffemodel", i) for i in (5, 200, 10)]
+    out = tmp_path / "a.svg"
+    for kind in ("shapes", "sets", "histogram"):
+        for options, drawn in (([], 200), (["--iteration", "10"], 10)):
+            assert plot(kind, *files, *options, "-o", out) == 0
+            assert f"<!-- a_iter_{drawn}.caffemodel" in out.read_text() and "iteration 10" not in out.read_text()
+
+
 def test_an_animation_shows_every_moment(tmp_path):
     npz = position_sources.write_npz(tmp_path / "a.npz", (0, 5, 20, 100))
     out = tmp_path / "a.gif"

@@ -139,7 +139,7 @@ def _run_shapes(arguments: argparse.Namespace) -> None:
     check_columns(arguments.columns)
     size = size_of(arguments.size)
     layers = _read(arguments)
-    title = title_of(arguments, name_of(arguments.files), at_iteration(arguments))
+    title = title_of(arguments, name_of(arguments.files, arguments.iteration), at_iteration(arguments))
     figure = shapes(layers, title, arguments.columns, arguments.frame, _sets(layers, arguments.sets), size)
     save(figure, arguments.out)
     print(arguments.out)
@@ -171,7 +171,7 @@ def _run_sets(arguments: argparse.Namespace) -> None:
     check_columns(arguments.columns)
     size = size_of(arguments.size)
     layers = _read(arguments)
-    name, iteration = name_of(arguments.files), at_iteration(arguments)
+    name, iteration = name_of(arguments.files, arguments.iteration), at_iteration(arguments)
     if arguments.colours:
         sets = _sets(layers, arguments.sets or str(_SETS_IN_COLOURS))
         if max(map(len, sets)) > _SETS_IN_COLOURS:
@@ -201,7 +201,7 @@ def _run_histogram(arguments: argparse.Namespace) -> None:
     check_columns(arguments.columns)
     size = size_of(arguments.size)
     blocks = _merged(_read(arguments), arguments.merge, arguments.files[-1])
-    title = title_of(arguments, name_of(arguments.files), at_iteration(arguments))
+    title = title_of(arguments, name_of(arguments.files, arguments.iteration), at_iteration(arguments))
     try:
         figure = position_histograms(blocks, title, arguments.columns, size)
     except UserError as error:

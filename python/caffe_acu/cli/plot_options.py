@@ -97,16 +97,27 @@ def _remarks(files: Sequence[Path]) -> list[str]:
     return list(dict.fromkeys(run.remark for run in runs))
 
 
-def name_of(files: Sequence[Path]) -> str:
-    """Of a network: its file, or the folder of its run with the folder around it; no folders of this machine."""
+def name_of(files: Sequence[Path], iteration: int | None = None) -> str:
+    """Of a network: its file, or the folder of its run with the folder around it; no folders of this machine.
+
+    Of several snapshots the one that is drawn, that of ``iteration`` or else the last.
+    """
+    from caffe_acu.position_files import by_iteration
+
     first = files[0]
+    if len(files) > 1:
+        snapshots = by_iteration(files)
+        first = snapshots[max(snapshots) if iteration is None else iteration]
     if first.is_dir():
         return "/".join(part for part in first.resolve().parts[-2:] if part not in ("/", "snapshots"))
     return Path(publishable(first)).name
 
 
 def at_iteration(arguments: argparse.Namespace) -> str:
-    return "" if arguments.iteration is None else f"iteration {arguments.iteration:,}"
+    """Where the FILE's name does not tell it."""
+    if arguments.iteration is None or len(arguments.files) > 1:
+        return ""
+    return f"iteration {arguments.iteration:,}"
 
 
 def chosen_layers(layers: Sequence[_Layer], patterns: Sequence[str] | None, file: Path) -> list[_Layer]:
