@@ -305,6 +305,15 @@ def test_mistakes_are_told_in_a_line(tmp_path, capsys, words, message):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("kind", "one_moment"), [("shapes", True), ("movement", False), ("animation", False)])
+def test_help_tells_which_files_a_kind_takes(capsys, kind, one_moment):
+    with pytest.raises(SystemExit) as end:
+        plot(kind, "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == 0
+    assert text.count("several snapshots of a run or their folder") == 2 and ("a prototxt" in text) == one_moment
+
+
 @pytest.mark.parametrize("name", ["middle_block3_conv3_depthwise", "a" * 60, "inception/3x3, set 12 of 728", "-"])
 @pytest.mark.parametrize("points", [40, 90, 400])
 def test_names_are_broken_into_lines_that_fit(name, points):

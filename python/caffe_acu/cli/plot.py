@@ -5,6 +5,7 @@ from pathlib import Path
 
 from caffe_acu.cli import plot_results
 from caffe_acu.cli.plot_options import (
+    MOVEMENT,
     POSITIONS,
     add_columns,
     add_files,
@@ -66,10 +67,9 @@ def _register_movement(kinds) -> None:
         "movement",
         _run_movement,
         help="positions over the iterations",
-        description="x and y of every synapse over the training; a row for each layer. FILE: several snapshots of a "
-        "run or their folder, the folder of a run, a position log, or an npz of it.",
+        description=f"x and y of every synapse over the training; a row for each layer. FILE: {MOVEMENT}.",
     )
-    add_files(parser)
+    add_files(parser, MOVEMENT)
     add_layers(parser, "the first and the last")
     parser.add_argument("--set", type=int, default=0, metavar="N", help="the position set to draw (0)")
 
@@ -118,10 +118,9 @@ def _register_animation(kinds) -> None:
         _run_animation,
         help="shapes over the training, as a GIF or a film",
         description="Shapes in the course of training, the iteration below them, the warm-up marked. OUT is a .gif, "
-        "or with ffmpeg an .mp4. FILE: several snapshots of a run or their folder, the folder of a run, a position "
-        "log, or an npz of it.",
+        f"or with ffmpeg an .mp4. FILE: {MOVEMENT}.",
     )
-    add_files(parser)
+    add_files(parser, MOVEMENT)
     add_layers(parser)
     add_columns(parser)
     add_sets(parser, "twenty of all layers together")

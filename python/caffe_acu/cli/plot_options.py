@@ -8,10 +8,8 @@ from typing import Any, TypeVar
 
 from caffe_acu.cli.choices import publishable
 
-POSITIONS = (
-    "a caffemodel, a prototxt (which tells where synapses start), several snapshots of a run or their folder, the "
-    "folder of a run, a position log, or an npz of it"
-)
+MOVEMENT = "several snapshots of a run or their folder, the folder of a run, a position log, or an npz of it"
+POSITIONS = f"a caffemodel, a prototxt (which tells where synapses start), {MOVEMENT}"
 _Layer = TypeVar("_Layer")
 
 
