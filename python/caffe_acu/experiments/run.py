@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from caffe_acu.caffe_proto import build_folder, caffe_pb2
@@ -21,7 +22,7 @@ from caffe_acu.experiments.environment import describe_environment
 from caffe_acu.net_param import format_prototxt, read_net, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
-TRAIN_VAL = "train_val.prototxt"
+TRAIN_VAL, SOLVER = "train_val.prototxt", "solver.prototxt"
 _STATE = re.compile(r"_iter_(\d+)\.solverstate$")
 _ITERATION = re.compile(r"solver\.cpp:\d+\] Iteration (\d+) \(")
 _STOPPED = "Optimization stopped early."
@@ -73,7 +74,7 @@ class Run:
         solver.snapshot_prefix = f"snapshots/{self.name}"
         (self.folder / "snapshots").mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / TRAIN_VAL, format_prototxt(net))
-        write_atomically(self.folder / "solver.prototxt", format_prototxt(solver))
+        write_atomically(self.folder / SOLVER, format_prototxt(solver))
 
     def snapshots(self) -> list[Path]:
         """Weights by increasing iteration."""
@@ -101,7 +102,7 @@ class Run:
         ``held``: descriptors of locks, which training then holds as well. Should this process be killed, training is
         interrupted as by :meth:`stop`.
         """
-        command = [str(caffe_program()), "train", "--solver", "solver.prototxt"]
+        command = [str(caffe_program()), "train", "--solver", SOLVER]
         if gpu is not None:
             command += ["--gpu", str(gpu)]
         state = self.last_complete_state()
@@ -146,10 +147,15 @@ class Run:
         if _STOPPED in self._tail():  # Caffe calls that a success
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
         state = self.last_complete_state()
-        if state is None or state[0] != self.max_iter:  # what a disk refuses when a file is closed, Caffe does not see
+        # What a disk refuses when a file is closed, Caffe does not see.
+        if self._ends_with_snapshot() and (state is None or state[0] != self.max_iter):
             raise UserError(f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on")
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
+
+    def _ends_with_snapshot(self) -> bool:
+        solver = (self.folder / SOLVER).read_text()
+        return text_format.Parse(solver, caffe_pb2.SolverParameter()).snapshot_after_train
 
     def wait(self, seconds: float) -> None:
         """Returns when training has ended, or after that time."""
