@@ -53,6 +53,14 @@ def read_prototxt(path: str | Path) -> "caffe_pb2.NetParameter":
     return read_net(path)
 
 
+def read_solver(path: str | Path) -> "caffe_pb2.SolverParameter":
+    """Reads a solver's prototxt; UserError if it cannot be read or is none."""
+    try:
+        return text_format.Parse(read_bytes(path).decode(), caffe_pb2.SolverParameter())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no solver: {' '.join(str(error).split())}") from error
+
+
 def _not_a_net(path: str | Path, text: str, error: text_format.ParseError) -> str:
     """What is wrong with a text that is no NetParameter."""
     solver = _as_solver(text)

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from caffe_acu.caffe_proto import build_folder, caffe_pb2
 from caffe_acu.child_processes import at_parents_end
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
-from caffe_acu.net_param import format_prototxt, read_net, write_atomically
+from caffe_acu.net_param import format_prototxt, read_net, read_solver, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 TRAIN_VAL, SOLVER = "train_val.prototxt", "solver.prototxt"
@@ -148,14 +147,11 @@ class Run:
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
         state = self.last_complete_state()
         # What a disk refuses when a file is closed, Caffe does not see.
-        if self._ends_with_snapshot() and (state is None or state[0] != self.max_iter):
+        expected = read_solver(self.folder / SOLVER).snapshot_after_train
+        if expected and (state is None or state[0] != self.max_iter):
             raise UserError(f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on")
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
-
-    def _ends_with_snapshot(self) -> bool:
-        solver = (self.folder / SOLVER).read_text()
-        return text_format.Parse(solver, caffe_pb2.SolverParameter()).snapshot_after_train
 
     def wait(self, seconds: float) -> None:
         """Returns when training has ended, or after that time."""

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import text_format
 
-from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.evenly import evenly
 from caffe_acu.experiments.environment import without_folders
+from caffe_acu.net_param import read_solver
 from caffe_acu.positions import LayerSeries
 from caffe_acu.reproduce.records import RunRecord
 from caffe_acu.reproduce.report.compact import MOST_MOMENTS
@@ -124,7 +122,7 @@ def _settings(runs: list[RunRecord], notes: list[str]) -> str:
 
 
 def _settings_of(run: RunRecord) -> str:
-    solver = _read_solver(run.folder / "solver.prototxt")
+    solver = read_solver(run.folder / "solver.prototxt")
     parts = [f"{run.max_iter:,} iterations"]
     if run.warmup_iter:
         parts.append(f"positions fixed for the first {run.warmup_iter:,}")
@@ -140,12 +138,3 @@ def _settings_of(run: RunRecord) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
-
-
-def _read_solver(path: Path) -> "caffe_pb2.SolverParameter":
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), caffe_pb2.SolverParameter())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no solver: {' '.join(str(error).split())}") from error
