@@ -96,7 +96,7 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
     data = find_data(training.model.data, data_folder(training.model.data, choices.data or {}), folder)
     net, solver = build_training(training.model, data, choices)
     solver.random_seed = training.seed
-    if "position_log" in solver.DESCRIPTOR.fields_by_name and _has_positions(net):
+    if _has_positions(net):
         solver.position_log = POSITION_LOG
         solver.position_interval = position_interval(solver.max_iter)
     settings = RunSettings(
