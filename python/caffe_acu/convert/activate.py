@@ -5,8 +5,6 @@ Nothing is permuted: weights of both are in raster order. Works on any prototxt 
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.graph import input_channels
 from caffe_acu.convert.options import Choice, PositionOptions
 from caffe_acu.convert.selection import CONVOLUTION, select
-from caffe_acu.errors import UserError
+from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import (
     blob_array,
     blob_shapes,
@@ -80,12 +78,12 @@ def activate_files(files: Files, choice: Choice, positions: PositionOptions, com
     UserError names the file that is wrong; then none is written.
     """
     net = read_prototxt(files.net)
-    with _naming(files.net):
+    with naming(files.net):
         activation = activate(net, choice, positions)
     contents: dict[Path, str | bytes] = {files.out: format_prototxt(net, comment)}
     if files.weights and files.out_weights:
         weights = read_net(files.weights)
-        with _naming(files.weights):
+        with naming(files.weights):
             activate_weights(weights, net, [layer.name for layer in activation.layers])
         contents[files.out_weights] = weights.SerializeToString()
     write_together(contents)
@@ -145,14 +143,6 @@ def activate_weights(weights: "caffe_pb2.NetParameter", net: "caffe_pb2.NetParam
         layer.acu_param.CopyFrom(description.acu_param)
         del layer.param[:]
         layer.param.extend(description.param)
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def _to_acu(layer: "caffe_pb2.LayerParameter", positions: PositionOptions) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import TestNet
 from caffe_acu.experiments.environment import gpu_numbers_end
-from caffe_acu.net_param import blob_shapes, format_prototxt, read_net
+from caffe_acu.net_param import format_prototxt, read_net
 from caffe_acu.quiet_caffe import import_caffe
+from caffe_acu.trained_net import check_weights
 
 
 class Network:
@@ -28,7 +28,7 @@ class Network:
             file.flush()
             self._net = caffe.Net(file.name, caffe.TEST)
         wanted = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}
-        _check_weights(wanted, trained, weights)
+        check_weights(wanted, trained, weights)
         self._net.copy_from(str(weights))
         made = self._net.blobs[net.scores].data.shape
         if len(made) < 2 or made[0] != shape[0] or np.prod(made[1:]) != made[1]:
@@ -62,29 +62,3 @@ def _choose_processor(caffe: Any, gpu: int | None) -> None:
         raise UserError(f"--gpu {gpu}: there is no such GPU on this machine: {there}")
     caffe.set_device(gpu)
     caffe.set_mode_gpu()
-
-
-def _check_weights(wanted: dict[str, list[tuple[int, ...]]], trained: "caffe_pb2.NetParameter", weights: Path) -> None:
-    """UserError unless ``trained`` has blobs of the ``wanted`` shapes for every layer that has any."""
-    found = {layer.name: blob_shapes(layer) for layer in trained.layer if layer.blobs}
-    advice = "are these the weights of this network?"
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UserError(f"{weights}: has no weights for layer {missing[0]!r}{others}: {advice}")
-    for name, shapes in wanted.items():
-        if len(shapes) != len(found[name]):
-            raise UserError(
-                f"{weights}: layer {name!r} has {len(found[name])} blobs there, {len(shapes)} in the network: {advice}"
-            )
-        for i, (shape, there) in enumerate(zip(shapes, found[name], strict=True)):
-            if not _same(shape, *there):
-                raise UserError(
-                    f"{weights}: blob {i} of layer {name!r} has shape {there[0]} there, {shape} in the network: "
-                    f"{advice}"
-                )
-
-
-def _same(shape: tuple[int, ...], stored: tuple[int, ...], legacy: bool) -> bool:
-    # Blobs of before 2014 always had four axes, with ones in front; Caffe compares them from the end.
-    return stored == shape or (legacy and len(shape) <= 4 and stored == (1,) * (4 - len(shape)) + shape)

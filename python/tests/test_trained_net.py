@@ -1,0 +1,104 @@
+"""caffe_acu.trained_net: a deploy prototxt and its caffemodel, read together; what is wrong gets one line."""
+
+import caffe
+import numpy as np
+import pytest
+from trained_nets import trained
+
+from caffe_acu.errors import UserError
+from caffe_acu.net_param import blob_array, read_net, set_blob
+from caffe_acu.trained_net import caffe_net, read_trained, weights_message
+
+FOLDER = "grouped/resnet29_x2d_acu"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return trained(FOLDER, tmp_path_factory.mktemp("trained"))
+
+
+def damaged(files, tmp_path, change):
+    """The caffemodel after ``change`` of its first GroupedACU."""
+    weights = read_net(files[1])
+    change(next(layer for layer in weights.layer if layer.type == "GroupedACU"))
+    path = tmp_path / "damaged.caffemodel"
+    path.write_bytes(weights.SerializeToString())
+    return path
+
+
+def test_what_is_read_computes_what_caffe_computes(files, tmp_path):
+    net = read_trained(*files)
+    ours, theirs = caffe_net(net.net, net.blobs), caffe.Net(str(files[0]), str(files[1]), caffe.TEST)
+    written = tmp_path / "written.caffemodel"
+    written.write_bytes(weights_message(net.net, net.blobs).SerializeToString())
+    again = caffe.Net(str(files[0]), str(written), caffe.TEST)
+    images = np.random.default_rng(3).normal(size=theirs.blobs["data"].data.shape)
+    for one in (ours, theirs, again):
+        one.blobs["data"].data[...] = images
+        one.forward()
+    assert np.ptp(theirs.blobs["prob"].data) > 1e-3
+    np.testing.assert_array_equal(ours.blobs["prob"].data, theirs.blobs["prob"].data)
+    np.testing.assert_array_equal(again.blobs["prob"].data, theirs.blobs["prob"].data)
+
+
+def test_the_old_spelling_of_inputs_becomes_a_layer(files, tmp_path):
+    text = files[0].read_text()
+    old = tmp_path / "old.prototxt"
+    start = text.index("layer {")
+    old.write_text('input: "data" input_dim: 2 input_dim: 3 input_dim: 32 input_dim: 32\n'
+                   + text[text.index("layer {", start + 1):])  # fmt: skip
+    assert read_trained(old, files[1]).net.layer[0].type == "Input"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('type: "GroupedACU"', 'type: "GroupedACV"', "this Caffe has no layer of that type"),
+        ('type: "Input"', 'type: "Data"', "reads data"),
+        ('bottom: "data"', 'bottom: "dada"', "'dada'"),
+        ("num_output: 10", "num_output: 11", "are these the weights of this network?"),
+    ],
+)
+def test_a_wrong_network_gets_one_line(files, tmp_path, old, new, expected):
+    path = tmp_path / "wrong.prototxt"
+    assert old in files[0].read_text()
+    path.write_text(files[0].read_text().replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        read_trained(path, files[1])
+    assert expected in str(caught.value) and "\n" not in str(caught.value)
+    assert "wrong.prototxt: layer" in str(caught.value) or "net.caffemodel: " in str(caught.value)
+
+
+def set_value(blob: int, value: float):
+    def change(layer):
+        values = blob_array(layer.blobs[blob]).copy()
+        values.flat[3] = value
+        set_blob(layer.blobs[blob], values)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (set_value(0, np.nan), "not finite"),
+        (set_value(2, np.nan), "synapse 3 of set 0 is at (nan"),
+        (set_value(3, 1e9), "finite position"),
+        (lambda layer: layer.blobs.pop(), "3 blobs there, 4 in the network"),
+        (lambda layer: layer.blobs[2].data.pop(), "damaged"),
+        (lambda layer: set_blob(layer.blobs[2], np.zeros((1, 1, 3, 3), np.float32)), "blob 2 of layer"),
+    ],
+)
+def test_wrong_weights_get_one_line(files, tmp_path, change, expected):
+    path = damaged(files, tmp_path, change)
+    with pytest.raises(UserError) as caught:
+        read_trained(files[0], path)
+    assert expected in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_another_networks_weights_are_told(files, tmp_path):
+    (tmp_path / "other").mkdir()
+    _, weights = trained("cvpr2017/plain_acu", tmp_path / "other")
+    with pytest.raises(UserError, match="has no weights for layer"):
+        read_trained(files[0], weights)
