@@ -3,11 +3,11 @@
 import caffe
 import numpy as np
 import pytest
-from trained_nets import trained
 
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, read_net, set_blob
 from caffe_acu.trained_net import caffe_net, read_trained, weights_message
+from trained_nets import trained
 
 FOLDER = "grouped/resnet29_x2d_acu"
 
