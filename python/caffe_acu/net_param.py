@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -163,6 +163,14 @@ def format_prototxt(message: Message, comment: str = "") -> str:
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Writes a file that appears whole or not at all; makes its folder; UserError if that fails."""
     write_together({Path(path): content})
+
+
+def refuse_overwriting(read: Iterable[Path], written: Iterable[Path]) -> None:
+    """UserError for a file that would be written over, though it is one of those that are read; links are followed."""
+    sources = {os.path.realpath(path) for path in read}
+    for path in written:
+        if os.path.realpath(path) in sources:
+            raise UserError(f"{path}: is read and would be written over; give the output another name")
 
 
 def write_together(contents: Mapping[Path, str | bytes]) -> None:

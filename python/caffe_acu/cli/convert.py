@@ -3,10 +3,7 @@
 import importlib
 
 # Each module has register(kinds), which adds its parser and sets `run`.
-CONVERSIONS = (
-    "convert_ring_to_raster",
-    "convert_start",
-)
+CONVERSIONS = ("convert_ring_to_raster",)
 
 
 def register(subparsers) -> None:

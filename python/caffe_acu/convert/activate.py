@@ -22,6 +22,7 @@ from caffe_acu.net_param import (
     format_prototxt,
     read_net,
     read_prototxt,
+    refuse_overwriting,
     set_blob,
     write_together,
 )
@@ -64,10 +65,7 @@ class Files:
     def __post_init__(self) -> None:
         if (self.weights is None) != (self.out_weights is None):
             raise UserError("--weights and --out-weights belong together; one is missing")
-        read = {os.path.realpath(path) for path in (self.net, self.weights) if path}
-        for path in (self.out, self.out_weights):
-            if path and os.path.realpath(path) in read:
-                raise UserError(f"{path}: is read and would be written over; give the output another name")
+        refuse_overwriting(filter(None, (self.net, self.weights)), filter(None, (self.out, self.out_weights)))
         if self.out_weights and os.path.realpath(self.out) == os.path.realpath(self.out_weights):
             raise UserError(f"{self.out}: prototxt and caffemodel would be one file; give them two names")
 
