@@ -18,6 +18,7 @@ from caffe_acu.start_shapes import Pair
 # Bounds of the search for dilated convolutions: a second or two at most, whatever the positions.
 _MOST_PARTS = 256
 _MOST_PROGRESSIONS = 512  # of one axis
+_MOST_DISTANCES = 2048  # of one axis
 
 # What a tap is taken to be worth, in taps computed, by one run of the greedy search each. Dear taps make the search
 # fill large, rather empty kernels, cheap ones small and full ones; which is better is known only in the end.
@@ -130,8 +131,8 @@ def dilated(kernel: DenseKernel, extent: Pair, pad: Pair, centre: Pair | None = 
     """Convolutions whose outputs add up to the layer's, borders and output size included, and take few taps.
 
     ``extent``, ``pad`` and ``centre`` as for :meth:`DenseKernel.padded`. Each tap that is not 0 for every pair of an
-    output and a channel is in exactly one of them. A greedy search (several, of which the best counts) keeps the
-    taps computed small, not smallest; where it finds nothing better, the dense kernel is returned alone.
+    output and a channel is in exactly one of them. They are at most 256. A greedy search (several, of which the best
+    counts) keeps the taps computed few, not fewest; where it finds nothing better, the dense kernel comes alone.
     """
     centre = (extent[0] // 2, extent[1] // 2) if centre is None else centre
     taps = np.argwhere(_present(kernel))
@@ -195,9 +196,14 @@ class _Axis:
 def _progressions(present: np.ndarray, short: int, reach: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """Size, dilation, and which of the distances ``present`` it has, of each convolution worth a thought.
 
-    For each dilation, those that end at a distance present, and the smallest that reaches ``reach``.
+    For each dilation, those that end at a distance present, and the smallest that reaches ``reach``; of very many
+    distances, only the dense one.
     """
-    for dilation in range(1, max(int(present[-1]), reach, 1) + 1):
+    if len(present) > _MOST_DISTANCES:
+        dilations, reach = {1}, max(reach, int(present[-1]))
+    else:
+        dilations = {1, max(1, -(-reach // 2))} | _divisors(present[present > 0])
+    for dilation in sorted(dilations):
         for odd in (0, 1):  # whether the distances are odd multiples of the dilation, and the size is even
             if (odd * dilation - short) % 2:
                 continue
@@ -207,6 +213,15 @@ def _progressions(present: np.ndarray, short: int, reach: int) -> Iterator[tuple
             least += (least + odd) % 2
             for last in sorted({max(int(m), least) for m in multiple[hits]}):
                 yield last + 1, dilation if last else 1, hits & (multiple <= last)
+
+
+def _divisors(numbers: np.ndarray) -> set[int]:
+    found: set[int] = set()
+    for small in range(1, math.isqrt(int(numbers.max(initial=0))) + 1):
+        divided = numbers[numbers % small == 0]
+        if len(divided):
+            found.update((divided // small).tolist(), [small])
+    return found
 
 
 def _fullest(sizes: np.ndarray, dilations: np.ndarray, holds: np.ndarray, taps: np.ndarray) -> np.ndarray:
@@ -228,25 +243,47 @@ def _cover(axes: list[_Axis], addition: float) -> list[Pair]:
     taps = np.zeros([axis.holds.shape[1] for axis in axes], dtype=np.float32)
     np.add.at(taps, (axes[0].of_tap, axes[1].of_tap), 1)
     costs = np.outer(axes[0].sizes, axes[1].sizes).astype(np.float32) + np.float32(addition)
+    covers = [_needed(axes, costs, taps, _search(axes, costs, taps, price)) for price in _PRICES]
+    return min(covers, key=lambda pairs: sum(costs[pair] for pair in pairs))
+
+
+def _search(axes: list[_Axis], costs: np.ndarray, taps: np.ndarray, price: float) -> list[Pair]:
+    """Greedily the pair that covers most for its cost, and after the step where that is best, one for all the rest."""
     have = [axis.holds.astype(np.float32) for axis in axes]
-    best, least = [], math.inf
-    for price in _PRICES:
-        spent, chosen, rest, gains = 0.0, [], taps.copy(), have[0] @ taps @ have[1].T
-        while spent < least and len(chosen) < _MOST_PARTS:
-            last = tuple(axis.smallest(rest.any(axis=1 - i)) for i, axis in enumerate(axes))
-            if spent + costs[last] < least:
-                best, least = [*chosen, last], spent + costs[last]
-            worth = price * gains - costs
-            if worth.max() <= 0:
-                worth = gains / costs
-            pair = tuple(int(index) for index in np.unravel_index(worth.argmax(), worth.shape))
-            chosen.append(pair)
-            spent += costs[pair]
-            rows, columns = (axis.holds[index] for axis, index in zip(axes, pair, strict=True))
-            gains -= have[0][:, rows] @ rest[np.ix_(rows, columns)] @ have[1][:, columns].T
-            rest[np.ix_(rows, columns)] = 0
-            if not rest.any():
-                if spent < least:
-                    best, least = chosen, spent
-                break
-    return best
+    rest, gains = taps.copy(), have[0] @ taps @ have[1].T  # taps not covered yet: all, and those of each pair
+    chosen, spent, best, least = [], 0.0, [], math.inf
+    while rest.any():
+        last = tuple(axis.smallest(rest.any(axis=1 - i)) for i, axis in enumerate(axes))
+        if spent + costs[last] < least:
+            best, least = [*chosen, last], spent + costs[last]
+        if spent >= least or len(chosen) + 1 == _MOST_PARTS:
+            return best
+        worth = price * gains - costs
+        if worth.max() <= 0:
+            worth = gains / costs
+        pair = tuple(int(index) for index in np.unravel_index(worth.argmax(), worth.shape))
+        chosen.append(pair)
+        spent += costs[pair]
+        covered = _covered(axes, pair)
+        gains -= have[0][:, covered[0].ravel()] @ rest[covered] @ have[1][:, covered[1].ravel()].T
+        rest[covered] = 0
+    return chosen if spent < least else best
+
+
+def _needed(axes: list[_Axis], costs: np.ndarray, taps: np.ndarray, pairs: list[Pair]) -> list[Pair]:
+    """The pairs without those whose taps the others have, too, the dearest dropped first."""
+    times = np.zeros_like(taps)
+    for pair in pairs:
+        times[_covered(axes, pair)] += 1
+    needed = []
+    for pair in sorted(pairs, key=lambda pair: -costs[pair]):
+        covered = _covered(axes, pair)
+        if ((times[covered] == 1) & (taps[covered] > 0)).any():
+            needed.append(pair)
+        else:
+            times[covered] -= 1
+    return needed
+
+
+def _covered(axes: list[_Axis], pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    return np.ix_(*(np.flatnonzero(axis.holds[index]) for axis, index in zip(axes, pair, strict=True)))
