@@ -68,4 +68,6 @@ class ConvolutionOptions:
         if self.max_kernel < 1:
             raise UserError(f"--max-kernel is {self.max_kernel}: it takes 1 or more pixels")
         if self.prune is not None and not 0 <= self.prune < 1:
-            raise UserError(f"--prune is {self.prune:g}: it takes at least 0 and less than 1, a share of the largest tap")
+            raise UserError(
+                f"--prune is {self.prune:g}: it takes at least 0 and less than 1, a share of the largest tap"
+            )
