@@ -54,18 +54,14 @@ def deploy(net: Path, weights: Path, options: ConvolutionOptions) -> Deployment:
     refuse, and a network in which there is nothing to do.
     """
     trained = read_trained(net, weights)
-    with naming(net):
+    with naming(weights):
         converted = convert_to_convolutions(trained, options)
-        if not converted.layers:
-            raise UserError(_nothing_to_do(converted, options))
-        return Deployment(
-            trained,
-            converted,
-            verify(trained, converted),
-            count_network(trained.net),
-            count_network(converted.net),
-            _measure(trained, converted),
-        )
+        if converted.layers:
+            differences = verify(trained, converted)
+    if not converted.layers:
+        raise UserError(f"{net}: {_nothing_to_do(converted, options)}")
+    before, after = count_network(trained.net), count_network(converted.net)
+    return Deployment(trained, converted, differences, before, after, _measure(trained, converted))
 
 
 def _nothing_to_do(converted: ConvertedNet, options: ConvolutionOptions) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from operator import methodcaller
 from pathlib import Path
 
 from caffe_acu.convert.deployment import Deployment, deploy
@@ -29,10 +30,11 @@ def deploy_files(
     digests = {path: hashlib.sha256(read_bytes(path)).hexdigest() for path in (net, weights)}
     deployment = deploy(net, weights, options)
     converted = deployment.converted
+    report = as_data(deployment, options, command, digests)
     contents: list[str | bytes] = [
         format_prototxt(converted.net, _head(converted.kept, command)),
         weights_message(converted.net, converted.blobs).SerializeToString(),
-        json.dumps(as_data(deployment, options, command, digests), indent=2, allow_nan=False) + "\n",
+        json.dumps(report, indent=2, allow_nan=False, default=methodcaller("item")) + "\n",
     ]
     write_together(dict(zip(files, contents, strict=True)))
     return deployment, files

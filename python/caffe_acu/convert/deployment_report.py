@@ -27,7 +27,7 @@ def as_text(deployment: Deployment) -> str:
 def as_data(
     deployment: Deployment, options: ConvolutionOptions, command: str, digests: Mapping[Path, str]
 ) -> dict[str, Any]:
-    """For JSON. ``digests``: SHA-256 of each file that was read."""
+    """For JSON, once NumPy's numbers are. ``digests``: SHA-256 of each file that was read."""
     before, after, times = deployment.before, deployment.after, deployment.times
     blobs = {name: asdict(blob) for name, blob in deployment.differences.blobs.items()}
     return {

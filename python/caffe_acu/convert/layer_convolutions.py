@@ -57,10 +57,16 @@ def layer_convolutions(
     wide = max(window.size) > options.max_kernel
     if wide and options.prune is None:
         if options.wide == "refuse":
-            raise TooWide(_too_wide(active, weight, x, y, window, options))
+            raise TooWide(_too_wide(active, blobs, window, options))
         if options.wide == "keep":
             return None
-    _check_size(weight, box.size if wide else window.size, wide)
+    size = box.size if wide else window.size
+    values = math.prod((*weight.shape[:2], *size))
+    if values > _LARGEST or (wide and max(size) > _WIDEST):
+        raise UserError(
+            f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
+            f"{_farthest(active, blobs, size, options)}; give --wide keep, without --prune, to let it stay active"
+        )
     if active.sets_slice_outputs:
         dense = extrapolate_output_sets(weight, x, y)
     else:
@@ -72,21 +78,12 @@ def layer_convolutions(
         padded = dense.padded(active.extent, active.pad, active.centre)
         return LayerConvolutions((DilatedKernel(padded.weight, padded.pad, padded.groups, (1, 1)),), pruned)
     if options.wide == "refuse":
-        raise TooWide(_too_wide(active, weight, x, y, window, options))
+        raise TooWide(_too_wide(active, blobs, window, options))
     return None if options.wide == "keep" else LayerConvolutions(_divided(active, dense, options), pruned)
 
 
 def _window(active: ActiveLayer, origin: Pair, size: Pair) -> Window:
     return smallest_window(origin, size, active.extent, active.pad, active.centre)
-
-
-def _check_size(weight: np.ndarray, size: Pair, wide: bool) -> None:
-    values = math.prod((*weight.shape[:2], *size))
-    if values > _LARGEST or (wide and max(size) > _WIDEST):
-        raise UserError(
-            f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
-            "give --wide keep, without --prune, to let it stay active"
-        )
 
 
 def _divided(active: ActiveLayer, dense: DenseKernel, options: ConvolutionOptions) -> tuple[DilatedKernel, ...]:
@@ -101,29 +98,34 @@ def _divided(active: ActiveLayer, dense: DenseKernel, options: ConvolutionOption
     return tuple(parts)
 
 
-def _too_wide(
-    active: ActiveLayer, weight: np.ndarray, x: np.ndarray, y: np.ndarray, window: Window, options: ConvolutionOptions
-) -> str:
+def _too_wide(active: ActiveLayer, blobs: Sequence[np.ndarray], window: Window, options: ConvolutionOptions) -> str:
     """Which synapse is to blame, what the kernel would cost, and what can be done."""
-    pairs, taps = weight.shape[:2], math.prod(window.size)
-    x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-    down, right = (side > options.max_kernel for side in window.size)
+    weight, taps = blobs[0], math.prod(window.size)
+    pruned = " without the taps below --prune" if options.prune is not None else ""
+    return (
+        f"as a convolution{pruned} its kernel is {_by(window.size)}, more than --max-kernel {options.max_kernel}: "
+        f"{taps:,} taps for {active.synapses} synapses, {math.prod(weight.shape[:2]) * taps:,} weights for "
+        f"{weight.size:,}; {_farthest(active, blobs, window.size, options)}; raise --max-kernel, drop taps below a "
+        "share T of the largest with --prune T, or choose --wide dilated (several convolutions) or --wide keep (it "
+        "stays active, for this Caffe only)"
+    )
+
+
+def _farthest(active: ActiveLayer, blobs: Sequence[np.ndarray], size: Pair, options: ConvolutionOptions) -> str:
+    """Which synapse lies farthest out, of those that make the kernel too high or too broad."""
+    weight, _, x, y = (blob.reshape(*blob.shape[:2], -1) for blob in blobs)
+    pairs, (x, y) = weight.shape[:2], (x[:, 0], y[:, 0])
+    down, right = (side > options.max_kernel for side in size)
     s, k = (int(i) for i in np.unravel_index(np.maximum(np.abs(y) * down, np.abs(x) * right).argmax(), x.shape))
     if active.sets_slice_outputs:
         set_of = output_sets(pairs, active.sets)
     else:
         set_of = input_sets(pairs, active.groups, active.sets)
-    weights = np.abs(weight.reshape(*pairs, -1))
-    largest = weights.max()
-    share = weights[set_of == s, k].max() / largest if largest else 0
-    still = " with what --prune leaves of it" if options.prune is not None else ""
+    largest = np.abs(weight).max()
+    share = np.abs(weight[set_of == s, k]).max() / largest if largest else 0
     return (
-        f"as a convolution{still} it has a kernel of {_by(window.size)}, more than --max-kernel {options.max_kernel}: "
-        f"{taps:,} taps for {active.synapses} synapses, {math.prod(pairs) * taps:,} weights for "
-        f"{weight.size:,}; farthest out is synapse {k} of set {s}, at ({x[s, k]:.4g}, {y[s, k]:.4g}), with weights of "
-        f"at most {share:.2%} of the layer's largest; raise --max-kernel, drop taps below a share T of the largest "
-        "with --prune T, or choose --wide dilated (several convolutions) or --wide keep (it stays active, for this "
-        "Caffe only)"
+        f"farthest out is synapse {k} of set {s}, at ({x[s, k]:.4g}, {y[s, k]:.4g}), with weights of at most "
+        f"{share:.2%} of the layer's largest"
     )
 
 

@@ -79,7 +79,7 @@ def verify(trained: TrainedNet, converted: ConvertedNet, seed: int = 0) -> Diffe
     """
     original = caffe_net(trained.net, trained.blobs)
     inputs = _inputs(original, np.random.default_rng(seed))
-    layers, after = _layer_by_layer(trained, converted, original, inputs)
+    layers, after = _layer_by_layer(converted, original, inputs)
     new = caffe_net(converted.net, converted.blobs)
     _run(new, inputs)
     names = dict.fromkeys(top for layer in trained.net.layer for top in layer.top if top in new.blobs)
@@ -131,7 +131,7 @@ def _steps(net: Any, inputs: Arrays) -> Iterator[tuple[int, str]]:
 
 
 def _layer_by_layer(
-    trained: TrainedNet, converted: ConvertedNet, original: Any, inputs: Arrays
+    converted: ConvertedNet, original: Any, inputs: Arrays
 ) -> tuple[dict[str, LayerDifference], Arrays]:
     """Compares the replaced layers; also returns what the blobs of the trained network hold in the end."""
     first = {layer.replaced[0]: layer for layer in converted.layers}
@@ -152,8 +152,8 @@ def _layer_by_layer(
     for name in original.outputs:
         if not np.isfinite(after[name]).all():
             raise UserError(
-                f"{trained.weights_path}: output {name!r} of the network is not finite on random inputs, so nothing "
-                "can be compared: the training diverged; take an earlier iteration"
+                f"output {name!r} of the network is not finite on random inputs, so nothing can be compared: the "
+                "training diverged; take an earlier iteration"
             )
     return {name: differences[name] for name in order}, after
 
@@ -171,6 +171,8 @@ def _compare(
     share = _U * sum(min(n, _CERTAINTY * np.sqrt(n)) for n in _terms(layer, results, converted.blobs))
     largest = explained = 0.0
     for bottom, old, new, magnitude in zip(bottoms, tops, made, magnitudes, strict=True):
+        if new.shape != old.shape:
+            raise UserError(f"{label(layer.layer)}: what stands for it makes {new.shape} of {old.shape}{_MISTAKE}")
         exact = old
         if layer.convolutions and layer.convolutions.pruned:
             exact = _by_definition(layer.convolutions.pruned.kernel, layer, bottom, old.shape)
