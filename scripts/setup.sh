@@ -2,9 +2,12 @@
 # Sets up everything on a fresh Debian machine: packages, Python environment, Caffe with the ACU layers.
 # Run again after any change; what stands is left alone.
 #
-#   scripts/setup.sh [--tests] [--cuda | --cuda-wheels] [--package] [--build <folder>] [-D<CMAKE_OPTION>=<value> ...]
+#   scripts/setup.sh [--tests] [--torch] [--cuda | --cuda-wheels] [--package] [--build <folder>]
+#                    [-D<CMAKE_OPTION>=<value> ...]
 #
 #   --tests         build upstream's tests and ours as well, and install pytest, Selenium and Chromium
+#   --torch         PyTorch for caffe_acu.torch, whatever it brings. --tests installs it only where pip finds the build
+#                   for the CPU: the other one brings several GB of CUDA. Without it the tests that need it are skipped
 #   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
 #                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
 #   --cuda-wheels   the same, with the compiler from .venv as well
@@ -18,6 +21,7 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
 tests=OFF
+torch=OFF
 cuda=""
 build=build
 packages=()
@@ -27,11 +31,12 @@ while [ $# -gt 0 ]; do
   case "$1" in
     # patchelf takes libraries apart; in Chromium, which its driver remote-controls, pages of results are looked at.
     --tests) tests=ON; packages+=(patchelf chromium chromium-driver) ;;
+    --torch) torch=ON ;;
     --cuda | --cuda-wheels) cuda=$1 ;;
     --package) target=package; packages+=(patchelf) ;;
     --build) build=${2:?"--build needs a folder"}; shift ;;
     -D*) cmake_options+=("$1") ;;
-    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
@@ -89,11 +94,26 @@ python=.venv/bin/python
 [ -x "$python" ] || { say "making the Python environment .venv"; quietly /usr/bin/python3 -m venv .venv; }
 # pip is asked only for what it has not installed yet, in the version that pyproject.toml has now.
 wanted=$(sha256sum pyproject.toml | cut -c1-64)
-extras=(base reproduce)
+touch .venv/installed
+# Whether pip's indexes have PyTorch without CUDA, which its requirements tell before anything is fetched.
+torch_is_for_cpu() {
+  grep -qx "$wanted test-torch" .venv/installed && return
+  local requirement
+  requirement=$(sed -n 's/^test-torch = \["\(.*\)"\]$/\1/p' pyproject.toml)
+  "$python" -m pip install --disable-pip-version-check --quiet --dry-run --ignore-installed --no-deps --report - \
+    "$requirement" 2> /dev/null | "$python" -c 'if True:
+      import json, sys
+      needed = json.load(sys.stdin)["install"][0]["metadata"].get("requires_dist", [])
+      sys.exit(any(package.startswith(("nvidia", "cuda")) for package in needed))' 2> /dev/null && return
+  say "pip finds no PyTorch for the CPU alone: its tests will be skipped (see --torch)"
+  false
+}
+extras=(base reproduce onnx)
 [ "$tests" = OFF ] || extras+=(test)
+[ "$tests" = OFF ] || ! torch_is_for_cpu || torch=ON
+[ "$torch" = OFF ] || extras+=(test-torch)
 [ -z "$cuda" ] || extras+=(cuda)
 [ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)
-touch .venv/installed
 for extra in "${extras[@]}"; do
   grep -qx "$wanted $extra" .venv/installed && continue
   say "installing Python packages ($extra)"

@@ -3,7 +3,10 @@
 import importlib
 
 # Each module has register(kinds), which adds its parser and sets `run`.
-CONVERSIONS = ("convert_ring_to_raster",)
+CONVERSIONS = (
+    "convert_conv",
+    "convert_ring_to_raster",
+)
 
 
 def register(subparsers) -> None:
