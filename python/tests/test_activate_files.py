@@ -49,7 +49,7 @@ def test_the_head_says_how_it_was_made(net, tmp_path):
     net.write_text("# a comment\n" + NET)
     assert new(tmp_path, str(net), "--layers", "on*", "--warmup", "9", "--position-sets", "2") == 0
     text = (tmp_path / "out" / "active.prototxt").read_text()
-    made = "# Made by `caffe-acu new net.prototxt --which all --layers 'on*' --warmup 9 --position-sets 2`.\n"
+    made = "# Made by `caffe-acu new net.prototxt --which all --layers 'on*' --position-sets 2 --warmup 9`.\n"
     assert text.startswith(made)
     assert "a comment" not in text
 

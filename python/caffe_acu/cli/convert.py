@@ -4,6 +4,7 @@ import importlib
 
 # Each module has register(kinds), which adds its parser and sets `run`.
 CONVERSIONS = (
+    "convert_acu",
     "convert_conv",
     "convert_ring_to_raster",
 )
