@@ -1,7 +1,7 @@
 """What a conversion to plain convolutions has changed, as text and as data."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from caffe_acu.convert.to_convolution import ConvertedLayer
 from caffe_acu.start_shapes import Pair
 from caffe_acu.tables import Line, aligned
 
-_HEAD = ("layer", "type", "sets", "K", "size", "pad", "zeros", "dropped", "difference", "of limit", "folded into it")
+_HEAD = ("layer", "type", "sets", "K", "size", "pad", "zeros", "dropped", "difference", "of limit", "folded in")
 _MOST_PARTS = 3  # that are told one by one
 
 
@@ -59,7 +59,8 @@ def _line(deployment: Deployment, layer: ConvertedLayer) -> Line:
         pad = f"{_short(active.pad)} -> {_short(first.pad) if len(convolutions.kernels) == 1 else 'various'}"
         zeros = f"{_zeros(layer):.0%}"
         dropped = f"{convolutions.pruned.dropped:,}" if convolutions.pruned else ""
-    folded = ", ".join(layer.fold.layers) if layer.fold else ""
+    types = {one.name: one.type for one in deployment.trained.net.layer}
+    folded = ", ".join(types[name] for name in layer.fold.layers) if layer.fold else ""
     differences = f"{difference.largest:.1e}", f"{difference.explained:.1%}"
     return layer.name, layer.layer.type, sets, synapses, size, pad, zeros, dropped, *differences, folded
 
@@ -97,7 +98,7 @@ def _notes(deployment: Deployment) -> list[str]:
     notes = [
         "size: what a layer covers of its input; difference: the largest one of the layer alone, on what it reads in",
         "the network on random inputs; of limit: in percent of what float32 rounding explains"
-        + (", for the layer without the dropped taps" if _pruned(deployment) else ""),
+        + (", without the dropped taps" if _pruned(deployment) else ""),
         "",
         f"largest difference of the network's output: {_of(deployment, deployment.differences.outputs)}",
         f"and of all its {len(blobs)} blobs: {_of(deployment, [worst])}",
@@ -113,12 +114,13 @@ def _notes(deployment: Deployment) -> list[str]:
     return notes
 
 
-def _of(deployment: Deployment, names: "list[str] | tuple[str, ...]") -> str:
-    found = [(name, deployment.differences.blobs[name]) for name in names]
-    return ", ".join(
-        f"{blob.largest:.1e} in {name} (largest value {blob.magnitude:.2g}, rounding explains {blob.allowed:.1e})"
-        for name, blob in found
-    )
+def _of(deployment: Deployment, names: Sequence[str]) -> str:
+    told = []
+    for name in names:
+        blob = deployment.differences.blobs[name]
+        limit = "" if _pruned(deployment) else f", rounding explains {blob.allowed:.1e}"
+        told.append(f"{blob.largest:.1e} in {name} (largest value {blob.magnitude:.2g}{limit})")
+    return ", ".join(told)
 
 
 def _pruned(deployment: Deployment) -> bool:
