@@ -166,11 +166,16 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
 
 def refuse_overwriting(read: Iterable[Path], written: Iterable[Path]) -> None:
-    """UserError for a file that would be written over, though it is one of those that are read; links are followed."""
+    """UserError if a file would be written over that is read, or is an output already. Links are followed."""
     sources = {os.path.realpath(path) for path in read}
+    outputs = set()
     for path in written:
-        if os.path.realpath(path) in sources:
+        real = os.path.realpath(path)
+        if real in sources:
             raise UserError(f"{path}: is read and would be written over; give the output another name")
+        if real in outputs:
+            raise UserError(f"{path}: two outputs would be one file; give them two names")
+        outputs.add(real)
 
 
 def write_together(contents: Mapping[Path, str | bytes]) -> None:

@@ -142,7 +142,7 @@ def test_no_file_is_written_over_another(tmp_path, net, weights, capsys):
     for words, message in (
         (["-o", net], f"{net}: is read and would be written over; give the output another name"),
         (["-o", out, "--weights", weights, "--out-weights", weights], f"{weights}: is read and would be written over"),
-        (["-o", out, "--weights", weights, "--out-weights", out], f"{out}: prototxt and caffemodel would be one file"),
+        (["-o", out, "--weights", weights, "--out-weights", out], f"{out}: two outputs would be one file"),
     ):
         assert main(["new", *map(str, (net, *words))]) == 2
         assert capsys.readouterr().err.startswith(f"caffe-acu new: {message}")

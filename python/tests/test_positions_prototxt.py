@@ -156,7 +156,7 @@ def test_mistakes_are_one_line(tmp_path, capsys):
         ((weights, "--net", net, "-o", out, "--out-weights", weights), "net.caffemodel: is read and would be"),
         (
             (weights, "--net", net, "-o", out, "--out-weights", out),
-            "out.prototxt: prototxt and caffemodel would be one",
+            "out.prototxt: two outputs would be one",
         ),
         ((net, "--net", net, "-o", out, "--out-weights", tmp_path / "a"), "net.prototxt: --out-weights are made of"),
         (

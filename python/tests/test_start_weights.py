@@ -60,7 +60,10 @@ def test_positions_are_taken_and_weights_are_new(trained):
     before = caffe.Net(str(trained.with_name("net.prototxt")), str(trained), caffe.TEST)
     net = ["--net", str(trained.with_name("net.prototxt"))]
     made = [start_of("apply", trained, *net, *seed) for seed in ([], ["--seed", "1"], ["--seed", "2"])]
+    caffe.set_random_seed(1)
+    fresh = caffe.Net(str(trained.with_name("net.prototxt")), caffe.TEST)
     for name, blobs in before.params.items():
+        assert all(np.array_equal(fresh.params[name][i].data, made[0].params[name][i].data) for i in (0, 1))
         for i in (2, 3):
             assert all(np.array_equal(start.params[name][i].data, blobs[i].data) for start in made)
         weights = [blobs[0].data, made[0].params[name][0].data, made[2].params[name][0].data]

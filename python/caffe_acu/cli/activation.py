@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from caffe_acu.cli.choices import explained
+from caffe_acu.cli.choices import add_layers, explained
 from caffe_acu.convert.options import WHICH, Choice, PositionOptions
 
 if TYPE_CHECKING:
@@ -12,13 +12,7 @@ if TYPE_CHECKING:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--which", choices=WHICH, default=Choice().which, help=explained(WHICH, Choice().which))
-    parser.add_argument(
-        "--layers",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="only layers of these names; *, ? and [] as in a shell",
-    )
+    add_layers(parser)
     parser.add_argument("--except", nargs="+", default=[], metavar="PATTERN", dest="excluded", help="but none of these")
     parser.add_argument(
         "--position-sets", type=int, metavar="N",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import publishable
+from caffe_acu.cli.choices import add_layers, publishable
 from caffe_acu.cli.positions_numbers import SOURCE
 
 _SHOWN = 4  # pairs of synapses of a layer
@@ -30,7 +30,7 @@ def _register_export(commands) -> None:
     export.add_argument("source", type=Path, metavar="SOURCE")
     _add_out(export, "OUT", "the file to write: .txt, .csv, .json, .npz, or, with --net, .prototxt")
     export.add_argument("--iteration", type=int, metavar="N", help="of a run or a log")
-    _add_layers(export)
+    add_layers(export)
     export.add_argument(
         "--net", type=Path, metavar="NET", help="the network whose layers are to start at these shapes, a prototxt"
     )
@@ -59,7 +59,7 @@ def _register_apply(commands) -> None:
     )  # fmt: skip
     apply.add_argument("--seed", type=int, metavar="N", help="of the random weights (1)")
     apply.add_argument("--iteration", type=int, metavar="N", help="of SHAPES, where that is a run or a log")
-    _add_layers(apply)
+    add_layers(apply)
     apply.add_argument(
         "--map", nargs="+", default=[], metavar="OLD=NEW", help="a layer called OLD in SHAPES is NEW in the weights"
     )
@@ -79,7 +79,7 @@ def _register_round(commands) -> None:
     rounded.add_argument("weights", type=Path, metavar="WEIGHTS", help="a caffemodel")
     _add_out(rounded, "OUT", "the caffemodel to write")
     rounded.add_argument("--step", type=float, default=1, metavar="F", help="to multiples of so many pixels (1)")
-    _add_layers(rounded)
+    add_layers(rounded)
     rounded.set_defaults(run=_run_round)
 
 
@@ -93,22 +93,12 @@ def _register_freeze(commands) -> None:
     )
     freeze.add_argument("net", type=Path, metavar="NET", help="a prototxt")
     _add_out(freeze, "OUT", "the prototxt to write")
-    _add_layers(freeze)
+    add_layers(freeze)
     freeze.set_defaults(run=_run_freeze)
 
 
 def _add_out(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar=metavar, help=text)
-
-
-def _add_layers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--layers",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="only layers of these names; *, ? and [] as in a shell",
-    )
 
 
 def _run_export(arguments: argparse.Namespace) -> None:

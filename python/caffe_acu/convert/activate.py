@@ -3,7 +3,6 @@
 Nothing is permuted: weights of both are in raster order. Works on any prototxt and on a caffemodel of its weights.
 """
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +65,6 @@ class Files:
         if (self.weights is None) != (self.out_weights is None):
             raise UserError("--weights and --out-weights belong together; one is missing")
         refuse_overwriting(filter(None, (self.net, self.weights)), filter(None, (self.out, self.out_weights)))
-        if self.out_weights and os.path.realpath(self.out) == os.path.realpath(self.out_weights):
-            raise UserError(f"{self.out}: prototxt and caffemodel would be one file; give them two names")
 
 
 def activate_files(files: Files, choice: Choice, positions: PositionOptions, comment: str) -> Activation:

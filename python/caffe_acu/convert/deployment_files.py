@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from operator import methodcaller
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from caffe_acu.convert.deployment import Deployment, deploy
 from caffe_acu.convert.deployment_report import as_data
 from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import format_prototxt, read_bytes, write_together
+from caffe_acu.net_param import format_prototxt, read_bytes, refuse_overwriting, write_together
 from caffe_acu.trained_net import weights_message
 
 PROTOTXT, CAFFEMODEL, REPORT = "deploy.prototxt", "weights.caffemodel", "report.json"
@@ -44,10 +43,7 @@ def _check_folder(folder: Path, files: list[Path], read: tuple[Path, ...]) -> No
     for ancestor in (folder, *folder.parents):
         if ancestor.exists() and not ancestor.is_dir():
             raise UserError(f"{ancestor}: a file; -o takes a folder, which is made if it is not there")
-    sources = {os.path.realpath(path) for path in read}
-    for file in files:
-        if os.path.realpath(file) in sources:
-            raise UserError(f"{file}: is read and would be written over; give another folder")
+    refuse_overwriting(read, files)
 
 
 def _head(kept: tuple[str, ...], command: str) -> str:

@@ -1,6 +1,5 @@
 """Learned shapes out of a network: to a file of their own, or into a prototxt."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,8 +90,6 @@ def export_prototxt(
     outputs = [out, out_weights] if out_weights else [out]
     if out_weights and source.suffix != _WEIGHTS:
         raise UserError(f"{source}: --out-weights are made of those of a {_WEIGHTS}, which this is not")
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise UserError(f"{out}: prototxt and caffemodel would be one file; give them two names")
     refuse_overwriting([net, *files_of(source)], outputs)
     shapes, described = shapes_of(source, iteration), read_prototxt(net)
     with naming(net):
