@@ -135,9 +135,12 @@ def test_one_set_serves_all_and_several_do_not_serve_one(tmp_path, capsys):
         assert spread.shape == (4, 1, 1, 4) and all(np.array_equal(row, single[0]) for row in spread)
     assert positions("apply", four, one, "-o", tmp_path / "none.caffemodel") == 2
     assert "positions of 4 set(s) of 4 synapses; the network's are 1 of 4" in capsys.readouterr().err
-    more = snapshot(tmp_path, "conv", "GroupedACU", 2, synapses=5)
-    assert positions("apply", more, four, "-o", tmp_path / "none.caffemodel") == 2
-    assert "positions of 2 set(s) of 5 synapses; the network's are 4 of 4" in capsys.readouterr().err
+    for sets, synapses in ((2, 4), (4, 5), (1, 5)):
+        other = snapshot(tmp_path, "other", "GroupedACU", sets, synapses)
+        words = ("apply", other, four, "-o", tmp_path / "none.caffemodel", "--map", "other=conv")
+        assert positions(*words) == 2
+        message = f"positions of {sets} set(s) of {synapses} synapses; the network's are 4 of 4"
+        assert message in capsys.readouterr().err
     assert not (tmp_path / "none.caffemodel").exists()
 
 
@@ -257,6 +260,9 @@ def test_frozen_positions_stay_in_a_training_and_all_else_learns(tmp_path, rates
         (["--layers", "f*"], ("second", "third")),
     ):
         assert positions("freeze", tmp_path / "net.prototxt", "-o", tmp_path / "frozen.prototxt", *options) == 0
+        for one in read_prototxt(tmp_path / "frozen.prototxt").layer:
+            for param in one.param[2:]:
+                assert one.name in learns or (param.lr_mult, param.decay_mult) == (0, 0)
         solver = caffe.SGDSolver(str(tmp_path / "solver.prototxt"))
         solver.net.blobs["data"].data[...] = np.random.default_rng(0).normal(size=solver.net.blobs["data"].data.shape)
         before = {name: [blob.data.copy() for blob in blobs] for name, blobs in solver.net.params.items()}

@@ -45,13 +45,12 @@ def test_what_is_written_is_read_to_the_bit(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_synapse_that_moves_is_one_line(form):
-    xy = singles(3, (2, 2, 9)) % 2
-    before = format_shapes([shape("a", xy), shape("b", xy)], form, "x").splitlines()
-    xy = xy.copy()
-    xy[0, 1, 4] = -123.4375
-    after = format_shapes([shape("a", singles(3, (2, 2, 9)) % 2), shape("b", xy)], form, "x").splitlines()
+    xy = np.arange(36.0).reshape(2, 2, 9) % 3
+    moved = xy.copy()
+    moved[0, 1, 4] = -1.2345678e-05  # longer than any other
+    before, after = (format_shapes([shape("a", xy), shape("b", of_b)], form, "x").splitlines() for of_b in (xy, moved))
     changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
-    assert [line[0] for line in changed] == ["-", "+"] and "-123.4375" in changed[1]
+    assert [line[0] for line in changed] == ["-", "+"] and "-1.2345678e-05" in changed[1]
 
 
 def test_text_tells_units_and_where_it_is_from_in_short_numbers():
