@@ -53,8 +53,8 @@ def check(trained, gone: list[str]) -> None:
     assert [layer.name for layer in trained.net.layer if layer.name not in left] == gone
     values = np.random.default_rng(2).normal(size=SHAPE).astype(np.float32)
     before, after = (run(net.net, net.blobs, values) for net in (trained, converted))
-    read = {bottom for layer in trained.net.layer for bottom in layer.bottom}
-    assert set(before) - read <= set(after)
+    made, read = ({name for layer in trained.net.layer for name in getattr(layer, end)} for end in ("top", "bottom"))
+    assert made - read <= set(after)
     for name in set(before) & set(after):
         np.testing.assert_allclose(after[name], before[name], atol=1e-5 * np.abs(before[name]).max(), err_msg=name)
     if converted.layers:
@@ -83,7 +83,7 @@ def test_every_linear_layer(kind):
         ([NORM.format("a", "a"), relu("a"), SCALE.format("relu", "c")], ["bn"]),
         # Statistics of the batch.
         ([NORM.format("a", "a").replace("bottom", "batch_norm_param { use_global_stats: false } bottom", 1)], []),
-        # Other axes than the channels: all of them, rows, channels and rows; from the end, which is the channels again.
+        # Other axes than the channels: all of them, rows, channels and rows. Counted from the end, -3 is the channels.
         (["layer { name: 's' type: 'Scale' bottom: 'a' top: 'b' scale_param { num_axes: -1 } }"], []),
         (["layer { name: 's' type: 'Scale' bottom: 'a' top: 'b' scale_param { axis: 2 } }"], []),
         (["layer { name: 's' type: 'Scale' bottom: 'a' top: 'b' scale_param { num_axes: 2 } }"], []),

@@ -150,12 +150,16 @@ def _layer_by_layer(
     order = [layer.name for layer in converted.layers]
     after = {name: blob.data.copy() for name, blob in original.blobs.items()}
     for name in original.outputs:
-        if not np.isfinite(after[name]).all():
-            raise UserError(
-                f"output {name!r} of the network is not finite on random inputs, so nothing can be compared: the "
-                "training diverged; take an earlier iteration"
-            )
+        _check_finite(name, after[name])
     return {name: differences[name] for name in order}, after
+
+
+def _check_finite(blob: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise UserError(
+            f"blob {blob!r} of the network is not finite on random inputs, so nothing can be compared: the training "
+            "diverged; take an earlier iteration"
+        )
 
 
 def _values(net: Any, ids: Sequence[int]) -> list[np.ndarray]:
@@ -170,7 +174,8 @@ def _compare(
     magnitudes = _magnitudes(layer, bottoms)
     share = _U * sum(min(n, _CERTAINTY * np.sqrt(n)) for n in _terms(layer, results, converted.blobs))
     largest = explained = 0.0
-    for bottom, old, new, magnitude in zip(bottoms, tops, made, magnitudes, strict=True):
+    for name, bottom, old, new, magnitude in zip(layer.layer.top, bottoms, tops, made, magnitudes, strict=True):
+        _check_finite(name, old)
         if new.shape != old.shape:
             raise UserError(f"{label(layer.layer)}: what stands for it makes {new.shape} of {old.shape}{_MISTAKE}")
         exact = old
