@@ -195,7 +195,7 @@ def test_damaged_and_foreign_files(tmp_path, capsys):
         ((net, other, tmp_path / "out"), "other.caffemodel: blob 0 of layer 'c' has shape (4, 4, 5, 5) there"),
         ((net, garbage, tmp_path / "out"), "garbage.caffemodel: "),
         ((training, weights, tmp_path / "out"), "train.prototxt: layer 'd' (Data) reads data"),
-        ((net, weights, tmp_path / "file"), "file"),
+        ((net, weights, tmp_path / "file" / "out"), "file: a file; -o takes a folder"),
         ((*made(tmp_path / "in"), tmp_path / "in"), "in/deploy.prototxt: is read and would be written over"),
     ):
         assert convert("acu", *words) == 2

@@ -6,12 +6,12 @@ from pathlib import Path
 from caffe_acu.active_layer import label
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.activate import Activation, activate, activate_weights
-from caffe_acu.convert.deployment_files import CAFFEMODEL, PROTOTXT
+from caffe_acu.convert.deployment_files import CAFFEMODEL, PROTOTXT, check_folder
 from caffe_acu.convert.options import Choice, PositionOptions
 from caffe_acu.convert.to_convolution import ConvertedLayer, ConvertedNet
 from caffe_acu.convert.verify import Differences, verify
 from caffe_acu.errors import UserError, naming
-from caffe_acu.net_param import blob_array, format_prototxt, refuse_overwriting, write_together
+from caffe_acu.net_param import blob_array, format_prototxt, write_together
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained, weights_message
 
 _IMAGE_AXES = 4
@@ -33,7 +33,7 @@ def activate_trained_files(
     a folder that has what is read; then nothing is written.
     """
     files = [folder / PROTOTXT, folder / CAFFEMODEL]
-    refuse_overwriting((net, weights), files)
+    check_folder(folder, files, (net, weights))
     activated = activate_trained(read_trained(net, weights), choice, positions)
     made = activated.converted
     contents = (format_prototxt(made.net, comment), weights_message(made.net, made.blobs).SerializeToString())

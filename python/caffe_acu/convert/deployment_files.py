@@ -25,7 +25,7 @@ def deploy_files(
     written.
     """
     files = [folder / name for name in (PROTOTXT, CAFFEMODEL, REPORT)]
-    _check_folder(folder, files, (net, weights))
+    check_folder(folder, files, (net, weights))
     digests = {path: hashlib.sha256(read_bytes(path)).hexdigest() for path in (net, weights)}
     deployment = deploy(net, weights, options)
     converted = deployment.converted
@@ -39,7 +39,8 @@ def deploy_files(
     return deployment, files
 
 
-def _check_folder(folder: Path, files: list[Path], read: tuple[Path, ...]) -> None:
+def check_folder(folder: Path, files: list[Path], read: tuple[Path, ...]) -> None:
+    """UserError if the folder cannot be made, or has one of the files that are read."""
     for ancestor in (folder, *folder.parents):
         if ancestor.exists() and not ancestor.is_dir():
             raise UserError(f"{ancestor}: a file; -o takes a folder, which is made if it is not there")
