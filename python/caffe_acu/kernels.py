@@ -16,7 +16,7 @@ import numpy as np
 from caffe_acu.errors import UserError
 from caffe_acu.start_shapes import Pair, lattice
 
-FARTHEST = 2**16  # pixels, of a position on one axis; no image is as large
+_FARTHEST = 2**20  # pixels; no image is as large
 _LARGEST = 2**28  # values of a dense kernel: 2 GiB
 
 
@@ -97,7 +97,7 @@ def extrapolate(weight: np.ndarray, x: np.ndarray, y: np.ndarray, groups: int = 
     UserError if the sizes do not fit each other, a position is not finite or out of all proportion, or the dense
     kernel would have more than 2^28 values.
     """
-    weight, x, y = _weights(weight), *as_positions(x, y)
+    weight, x, y = _weights(weight), *_positions(x, y)
     outputs, per_group, _ = weight.shape
     channels, sets = per_group * groups, len(x)
     if groups < 1 or outputs % groups:
@@ -112,7 +112,7 @@ def extrapolate_output_sets(weight: np.ndarray, x: np.ndarray, y: np.ndarray) ->
 
     As :func:`extrapolate`; output d of D has the positions of set floor(d sets / D).
     """
-    weight, x, y = _weights(weight), *as_positions(x, y)
+    weight, x, y = _weights(weight), *_positions(x, y)
     outputs, channels, _ = weight.shape
     if outputs % len(x):
         raise UserError(f"{outputs} outputs cannot be divided into {len(x)} position sets")
@@ -149,28 +149,9 @@ def as_active(weight: np.ndarray, dilation: Pair = (1, 1)) -> ActiveKernel:
     return ActiveKernel(_weights(weight), x[None], y[None])
 
 
-def as_positions(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sets, K), float64, of positions in this shape or (sets, 1, kh, kw).
-
-    UserError for other shapes, and for a position that is not finite or farther than FARTHEST.
-    """
-    x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
-    if x.shape != y.shape or x.ndim not in (2, 4) or math.prod(x.shape[1:-2]) != 1 or not x.size:
-        raise UserError(f"positions of shapes {x.shape} and {y.shape}; (sets, K) or (sets, 1, kh, kw) was expected")
-    x, y = (values.reshape(len(values), -1) for values in (x, y))
-    wrong = ~((np.abs(x) <= FARTHEST) & (np.abs(y) <= FARTHEST))  # NaN included
-    if wrong.any():
-        s, k = np.argwhere(wrong)[0]
-        raise UserError(
-            f"synapse {k} of set {s} is at ({x[s, k]:g}, {y[s, k]:g}); a finite position of at most "
-            f"{FARTHEST} pixels was expected"
-        )
-    return x, y
-
-
 def statistics(x: np.ndarray, y: np.ndarray) -> KernelStatistics:
     """Size and taps of the dense kernel for positions (sets, K) or (sets, 1, kh, kw); UserError as above."""
-    taps = _taps(*as_positions(x, y))
+    taps = _taps(*_positions(x, y))
     sets = np.nonzero(taps.touched)[0]
     reached = np.unique(np.stack([sets, taps.rows[taps.touched], taps.columns[taps.touched]]), axis=1)
     origin, size = taps.box()
@@ -250,3 +231,18 @@ def _weights(weight: np.ndarray) -> np.ndarray:
             f"weights of shape {weight.shape}; (outputs, channels per group, K) or (.., kh, kw) was expected"
         )
     return weight.reshape(*weight.shape[:2], -1)
+
+
+def _positions(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
+    if x.shape != y.shape or x.ndim not in (2, 4) or math.prod(x.shape[1:-2]) != 1 or not x.size:
+        raise UserError(f"positions of shapes {x.shape} and {y.shape}; (sets, K) or (sets, 1, kh, kw) was expected")
+    x, y = (values.reshape(len(values), -1) for values in (x, y))
+    wrong = ~((np.abs(x) <= _FARTHEST) & (np.abs(y) <= _FARTHEST))  # NaN included
+    if wrong.any():
+        s, k = np.argwhere(wrong)[0]
+        raise UserError(
+            f"synapse {k} of set {s} is at ({x[s, k]:g}, {y[s, k]:g}); a finite position of at most "
+            f"{_FARTHEST} pixels was expected"
+        )
+    return x, y

@@ -145,7 +145,7 @@ def test_positions_that_are_not_numbers_are_refused():
 
 
 def test_a_kernel_beyond_all_proportion_is_refused():
-    far = np.array([[0, 5e4]])
+    far = np.array([[0, 5e5]])
     with pytest.raises(UserError, match="the dense kernel would be of shape"):
         extrapolate(np.ones((1, 1, 2)), far, far)
 

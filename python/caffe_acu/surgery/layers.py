@@ -9,8 +9,8 @@ import numpy as np
 from caffe_acu.active_layer import ACTIVE_TYPES, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError, naming
-from caffe_acu.kernels import as_positions
 from caffe_acu.net_param import blob_array, set_blob
+from caffe_acu.surgery.distance import require_near
 
 _BLOBS = 4
 _XY = (2, 3)  # of them
@@ -63,7 +63,9 @@ def positions_of(layer: "caffe_pb2.LayerParameter") -> tuple[np.ndarray, np.ndar
                 f"positions of shapes {x.shape} and {y.shape}; {active.sets} set(s) of {active.synapses} synapses "
                 "were expected"
             )
-        return as_positions(*(values.reshape(active.sets, active.synapses) for values in (x, y)))
+        x, y = (values.astype(np.float64).reshape(active.sets, active.synapses) for values in (x, y))
+        require_near(x, y)
+    return x, y
 
 
 def set_positions(layer: "caffe_pb2.LayerParameter", x: np.ndarray, y: np.ndarray) -> None:

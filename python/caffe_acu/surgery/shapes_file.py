@@ -16,8 +16,8 @@ import numpy as np
 from caffe_acu import __version__
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError, naming
-from caffe_acu.kernels import FARTHEST
 from caffe_acu.net_param import read_bytes
+from caffe_acu.surgery.distance import FARTHEST
 from caffe_acu.surgery.shapes import Shape
 from caffe_acu.surgery.words import quoted, words_of
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from caffe_acu.errors import UserError, naming
-from caffe_acu.kernels import as_positions
 from caffe_acu.positions import read
+from caffe_acu.surgery.distance import require_near
 from caffe_acu.surgery.shapes import Shape
 from caffe_acu.surgery.shapes_file import FORMS, read_shapes
 
@@ -21,5 +21,5 @@ def shapes_of(source: Path, iteration: int | None = None) -> list[Shape]:
     layers = read(source, iteration=iteration)
     for layer in layers:
         with naming(f"{source}: layer {layer.layer!r}"):
-            as_positions(layer.x, layer.y)
+            require_near(layer.x, layer.y)
     return [Shape(layer.layer, layer.type, layer.x, layer.y) for layer in layers]
