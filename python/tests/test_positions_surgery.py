@@ -283,6 +283,26 @@ def test_layers_that_share_positions_are_frozen_together(tmp_path, capsys):
     caffe.Net(str(out), caffe.TRAIN)
 
 
+def test_layers_that_share_positions_get_the_same(tmp_path, capsys):
+    """Of two that differ Caffe would take the last."""
+    shared = "".join(f"param {{ name: '{name}' }}" for name in "wbxy")
+    text = (data() + conv("a", "data", more=shared) + conv("b", "a", more=shared)).replace("Convolution", "ACU")
+    (tmp_path / "net.prototxt").write_text(text)
+    net, weights, out = (
+        caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST),
+        tmp_path / "net.caffemodel",
+        tmp_path / "out",
+    )
+    net.params["a"][2].data[...] = 0.3
+    net.save(str(weights))
+    (tmp_path / "a.txt").write_text("\n".join(f"a ACU 0 {k} 5 {k}" for k in range(9)))
+    for words in (("round", weights, "--layers", "a"), ("apply", tmp_path / "a.txt", weights, "--partial")):
+        assert positions(*words, "-o", out) == 2
+        assert "layers 'a' and 'b' share positions, and would get different ones" in capsys.readouterr().err
+        assert not out.exists()
+    assert positions("round", weights, "-o", out) == 0
+
+
 def damaged(path: Path, value: float) -> Path:
     return write_snapshot(path, 100, poison=value)
 

@@ -7,7 +7,15 @@ import numpy as np
 from caffe_acu.active_layer import ACONV_FAST, label
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
-from caffe_acu.surgery.layers import active_names, chosen, positions_of, set_positions, stored_layers, suggestion
+from caffe_acu.surgery.layers import (
+    active_names,
+    chosen,
+    positions_of,
+    require_shared_alike,
+    set_positions,
+    stored_layers,
+    suggestion,
+)
 from caffe_acu.surgery.shapes import Shape, by_layer
 
 
@@ -22,7 +30,8 @@ def apply_shapes(
         patterns: of the layers that are meant, and whose shapes are; none: all of both.
         partial: pass over what only one of both has.
 
-    UserError for a layer without a shape, a shape without a layer, and other numbers of sets or synapses.
+    UserError for a layer without a shape, a shape without a layer, other numbers of sets or synapses, and
+    layers that share positions and would get different ones.
     """
     stored = stored_layers(weights)
     layers = chosen(active_names(weights), patterns)
@@ -35,6 +44,7 @@ def apply_shapes(
         raise UserError(f"no positions for any layer of the network; {suggestion(layers[0], known)}")
     for name in took:
         _apply(stored[name], known[name])
+    require_shared_alike(weights)
     return took
 
 

@@ -73,3 +73,15 @@ def set_positions(layer: "caffe_pb2.LayerParameter", x: np.ndarray, y: np.ndarra
     for i, values in zip(_XY, (x, y), strict=True):
         before = blob_array(layer.blobs[i])
         set_blob(layer.blobs[i], values.reshape(before.shape).astype(before.dtype))
+
+
+def require_shared_alike(weights: "caffe_pb2.NetParameter") -> None:
+    """UserError for layers that share positions by name, but hold others: Caffe would take those of the last."""
+    first: dict[str, tuple[str, np.ndarray]] = {}
+    for name, layer in stored_layers(weights).items():
+        for i in _XY:
+            shared = layer.param[i].name if len(layer.param) > i else ""
+            values = blob_array(layer.blobs[i])
+            owner, known = first.setdefault(shared, (name, values))
+            if shared and not np.array_equal(values, known):
+                raise UserError(f"layers {owner!r} and {name!r} share positions, and would get different ones")

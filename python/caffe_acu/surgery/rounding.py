@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
-from caffe_acu.surgery.layers import positions_of, set_positions, stored_layers
+from caffe_acu.surgery.layers import positions_of, require_shared_alike, set_positions, stored_layers
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,15 @@ class Rounded:
 def round_positions(weights: "caffe_pb2.NetParameter", layers: Sequence[str], step: float = 1) -> list[Rounded]:
     """Rounds the positions of ``layers`` to multiples of ``step`` pixels, halves to even ones, in place.
 
-    UserError for a step that is none, and for positions that are not finite.
+    UserError for a step that is none, for positions that are not finite, and for a layer whose positions
+    another shares that is not among them.
     """
     if not (math.isfinite(step) and step > 0):
         raise UserError(f"--step is {step}: it takes a number of pixels above 0")
     stored = stored_layers(weights)
-    return [_round(stored[name], step) for name in layers]
+    rounded = [_round(stored[name], step) for name in layers]
+    require_shared_alike(weights)
+    return rounded
 
 
 def _round(layer: "caffe_pb2.LayerParameter", step: float) -> Rounded:
