@@ -15,10 +15,10 @@ from caffe_acu.errors import UserError
 from caffe_acu.kernels import DenseKernel, PaddedKernel, statistics
 from caffe_acu.start_shapes import Pair
 
-# Bounds of the search for dilated convolutions: a second or two at most, whatever the positions.
+# Bounds of the search for dilated convolutions, which then takes seconds at most, wherever the taps are.
 _MOST_PARTS = 256
 _MOST_PROGRESSIONS = 512  # of one axis
-_MOST_DISTANCES = 2048  # of one axis
+_MOST_DISTANCES = 1024  # of one axis
 
 # What covering a tap may cost, in taps computed, in one run of the greedy search each: a low price asks for full
 # convolutions, which may be small ones, a high one allows large ones with gaps. Which is better shows in the end.
