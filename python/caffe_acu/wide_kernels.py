@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from caffe_acu.errors import UserError
-from caffe_acu.kernels import DenseKernel, PaddedKernel, statistics
+from caffe_acu.kernels import DenseKernel, PaddedKernel
 from caffe_acu.start_shapes import Pair
 
 # Bounds of the search for dilated convolutions, which then takes seconds at most, wherever the taps are.
@@ -54,18 +54,7 @@ class FarSynapse:
     y: float
 
     def __str__(self) -> str:
-        return f"{self.side}: synapse {self.synapse} of set {self.set} at ({self.x:.4g}, {self.y:.4g})"
-
-
-@dataclass(frozen=True)
-class Widest:
-    """How large the dense kernel of a layer is, and because of which synapses."""
-
-    size: Pair  # height and width, without room for the layer's padding
-    farthest: tuple[FarSynapse, ...]  # above, below, left and right of the others
-
-    def __str__(self) -> str:
-        return f"{self.size[0]} x {self.size[1]} pixels; farthest " + ", ".join(map(str, self.farthest))
+        return f"synapse {self.synapse} of set {self.set} at ({self.x:.4g}, {self.y:.4g})"
 
 
 def prune(kernel: DenseKernel, threshold: float) -> Pruned:
@@ -113,18 +102,14 @@ def cost(kernels: Iterable[PaddedKernel]) -> int:
     return sum(math.prod(kernel.weight.shape[2:]) for kernel in kernels)
 
 
-def widest(x: np.ndarray, y: np.ndarray) -> Widest:
-    """Size of the dense kernel and the synapses that reach farthest, for positions (sets, K) or (sets, 1, kh, kw).
-
-    UserError if they are not finite or out of all proportion.
-    """
-    size = statistics(x, y).size
+def farthest(x: np.ndarray, y: np.ndarray) -> tuple[FarSynapse, ...]:
+    """Above, below, left and right of all others, for positions (sets, K) or (sets, 1, kh, kw)."""
     x, y = (np.asarray(values, dtype=np.float64).reshape(len(values), -1) for values in (x, y))
-    farthest = []
+    found = []
     for side, beyond in (("above", -y), ("below", y), ("left", -x), ("right", x)):
         s, k = (int(index) for index in np.unravel_index(beyond.argmax(), beyond.shape))
-        farthest.append(FarSynapse(side, s, k, float(x[s, k]), float(y[s, k])))
-    return Widest(size, tuple(farthest))
+        found.append(FarSynapse(side, s, k, float(x[s, k]), float(y[s, k])))
+    return tuple(found)
 
 
 def dilated(kernel: DenseKernel, extent: Pair, pad: Pair, centre: Pair | None = None) -> list[DilatedKernel]:

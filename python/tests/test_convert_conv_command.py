@@ -108,7 +108,7 @@ def test_wide_layers(plain, capsys):
     line = refused(capsys, *plain, "-o", "out")
     assert line.startswith("caffe-acu convert: net.caffemodel: layer 'conv1_1' (ACU): as a convolution its kernel is ")
     assert "x53, more than --max-kernel 31: " in line
-    assert "farthest out is synapse 8 of set 0, at (25.25, -3), with weights of at most 0." in line
+    assert "farthest out is synapse 8 of set 0 at (25.25, -3), with weights of at most 0." in line
     for option in ("--max-kernel", "--prune T", "--wide dilated", "--wide keep"):
         assert option in line
     assert "without the taps below --prune" in refused(capsys, *plain, "-o", "out", "--prune", "0.0001")
@@ -147,7 +147,7 @@ def test_a_synapse_a_million_pixels_away(plain, options, capsys):
     """A kernel of terabytes, which must not be tried."""
     change(plain[1], "conv2_2", 2, (0, 0, 0, 0), 1e6)
     line = refused(capsys, *plain, "-o", "out", *options)
-    assert "synapse 0 of set 0, at (1e+06, " in line or "--max-kernel is 3000000" in line
+    assert "synapse 0 of set 0 at (1e+06, " in line or "--max-kernel is 3000000" in line
     assert convert(*plain, "-o", "out", "--wide", "keep") == 0
 
 

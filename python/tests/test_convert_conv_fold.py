@@ -120,6 +120,16 @@ def test_statistics_of_no_iteration():
     check(trained, ["bn"])
 
 
+def test_a_mean_that_cancels_a_large_bias():
+    """Rounding is that of the large numbers, which the folded network does not have."""
+    trained = network(linear("Deconvolution"), NORM.format("a", "a"))
+    trained.blobs["a"][1][...] = 1e5
+    trained.blobs["bn"][0][...] = 3.5 * 1e5
+    converted = convert_to_convolutions(trained, ConvolutionOptions(fold=True))
+    assert np.abs(converted.blobs["a"][1]).max() < 1
+    assert verify(trained, converted).layers["a"].largest > 1e-3
+
+
 def test_a_layer_of_several_tops_is_left_alone():
     trained = network(
         "layer { name: 'a' type: 'Convolution' bottom: 'data' bottom: 'data' top: 'a' top: 'b' "

@@ -9,7 +9,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.kernels import DenseKernel, extrapolate
 from caffe_acu.start_shapes import lattice, ring
-from caffe_acu.wide_kernels import cost, dilated, prune, widest
+from caffe_acu.wide_kernels import cost, dilated, farthest, prune
 
 # (outputs, channels per group, groups): one group, groups, depthwise, depthwise with two outputs for each channel.
 GROUPINGS = [(3, 4, 1), (6, 2, 3), (4, 1, 4), (8, 1, 4)]
@@ -290,22 +290,16 @@ def test_a_threshold_that_is_no_share_is_refused(threshold):
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 1, 1, 3)])
-def test_the_widest_synapses_are_named(shape):
+def test_the_farthest_synapses_are_named(shape):
     x, y = np.array([[0, -2.5, 1], [200.25, 0, 0]]), np.array([[0, 0, 1], [-3.5, 0, 7]])
-    found = widest(x.reshape(shape), y.reshape(shape))
-    assert found.size == (12, 205)
-    assert [(far.side, far.set, far.synapse, far.x, far.y) for far in found.farthest] == [
+    found = farthest(x.reshape(shape), y.reshape(shape))
+    assert [(far.side, far.set, far.synapse, far.x, far.y) for far in found] == [
         ("above", 1, 0, 200.25, -3.5),
         ("below", 1, 2, 0, 7),
         ("left", 0, 1, -2.5, 0),
         ("right", 1, 0, 200.25, -3.5),
     ]
-    assert str(found).startswith("12 x 205 pixels; farthest above: synapse 0 of set 1 at (200.2, -3.5), below: ")
-
-
-def test_positions_that_are_not_numbers_are_refused():
-    with pytest.raises(UserError, match="synapse 0 of set 0 is at"):
-        widest(np.array([[np.nan]]), np.array([[0.0]]))
+    assert str(found[0]) == "synapse 0 of set 1 at (200.2, -3.5)"
 
 
 INPUT = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 6 dim: 23 dim: 21 } } }"

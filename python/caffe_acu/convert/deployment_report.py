@@ -1,6 +1,5 @@
 """What a conversion to plain convolutions has changed, as text and as data."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import ConvertedLayer
 from caffe_acu.start_shapes import Pair
 from caffe_acu.tables import Line, aligned
+from caffe_acu.wide_kernels import cost
 
 _HEAD = ("layer", "type", "sets", "K", "size", "pad", "zeros", "dropped", "difference", "of limit", "folded in")
 _MOST_PARTS = 3  # that are told one by one
@@ -130,7 +130,7 @@ def _pruned(deployment: Deployment) -> bool:
 def _sizes(layer: ConvertedLayer) -> str:
     kernels = layer.convolutions.kernels if layer.convolutions else ()
     if len(kernels) > _MOST_PARTS:
-        return f"{len(kernels)} dilated, {sum(math.prod(kernel.weight.shape[2:]) for kernel in kernels)} taps"
+        return f"{len(kernels)} dilated, {cost(kernels)} taps"
     return " + ".join(
         _by(kernel.weight.shape[2:]) + (f" dilated {_short(kernel.dilation)}" if kernel.dilation != (1, 1) else "")
         for kernel in kernels

@@ -20,7 +20,7 @@ from caffe_acu.kernels import (
     statistics,
 )
 from caffe_acu.start_shapes import Pair
-from caffe_acu.wide_kernels import DilatedKernel, Pruned, dilated, prune
+from caffe_acu.wide_kernels import DilatedKernel, Pruned, cost, dilated, farthest, prune
 
 _LARGEST = 2**26  # values of a kernel that is made: 512 MiB
 _WIDEST = 4096  # pixels, of a kernel that is pruned or divided
@@ -65,7 +65,7 @@ def layer_convolutions(
     if values > _LARGEST or (wide and max(size) > _WIDEST):
         raise UserError(
             f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
-            f"{_farthest(active, blobs, size, options)}; give --wide keep, without --prune, to let it stay active"
+            f"{_farthest(active, blobs, size)}; give --wide keep, without --prune, to let it stay active"
         )
     if active.sets_slice_outputs:
         dense = extrapolate_output_sets(weight, x, y)
@@ -88,7 +88,7 @@ def _window(active: ActiveLayer, origin: Pair, size: Pair) -> Window:
 
 def _divided(active: ActiveLayer, dense: DenseKernel, options: ConvolutionOptions) -> tuple[DilatedKernel, ...]:
     parts = dilated(dense, active.extent, active.pad, active.centre)
-    taps = sum(math.prod(part.weight.shape[2:]) for part in parts)
+    taps = cost(parts)
     if taps > options.max_kernel**2:
         raise UserError(
             f"its taps lie so that {len(parts)} dilated convolution(s) would still have {taps:,} of them, more than a "
@@ -105,28 +105,27 @@ def _too_wide(active: ActiveLayer, blobs: Sequence[np.ndarray], window: Window, 
     return (
         f"as a convolution{pruned} its kernel is {_by(window.size)}, more than --max-kernel {options.max_kernel}: "
         f"{taps:,} taps for {active.synapses} synapses, {math.prod(weight.shape[:2]) * taps:,} weights for "
-        f"{weight.size:,}; {_farthest(active, blobs, window.size, options)}; raise --max-kernel, drop taps below a "
+        f"{weight.size:,}; {_farthest(active, blobs, window.size)}; raise --max-kernel, drop taps below a "
         "share T of the largest with --prune T, or choose --wide dilated (several convolutions) or --wide keep (it "
         "stays active, for this Caffe only)"
     )
 
 
-def _farthest(active: ActiveLayer, blobs: Sequence[np.ndarray], size: Pair, options: ConvolutionOptions) -> str:
-    """Which synapse lies farthest out, of those that make the kernel too high or too broad."""
-    weight, _, x, y = (blob.reshape(*blob.shape[:2], -1) for blob in blobs)
-    pairs, (x, y) = weight.shape[:2], (x[:, 0], y[:, 0])
-    down, right = (side > options.max_kernel for side in size)
-    s, k = (int(i) for i in np.unravel_index(np.maximum(np.abs(y) * down, np.abs(x) * right).argmax(), x.shape))
-    if active.sets_slice_outputs:
-        set_of = output_sets(pairs, active.sets)
+def _farthest(active: ActiveLayer, blobs: Sequence[np.ndarray], size: Pair) -> str:
+    """Which synapse makes the kernel as high, or as broad if it is broader, as it is, and what it weighs."""
+    weight, _, x, y = blobs
+    above, below, left, right = farthest(x, y)
+    if size[0] > size[1]:
+        far = max(above, below, key=lambda synapse: abs(synapse.y))
     else:
-        set_of = input_sets(pairs, active.groups, active.sets)
-    largest = np.abs(weight).max()
-    share = np.abs(weight[set_of == s, k]).max() / largest if largest else 0
-    return (
-        f"farthest out is synapse {k} of set {s}, at ({x[s, k]:.4g}, {y[s, k]:.4g}), with weights of at most "
-        f"{share:.2%} of the layer's largest"
-    )
+        far = max(left, right, key=lambda synapse: abs(synapse.x))
+    if active.sets_slice_outputs:
+        set_of = output_sets(weight.shape[:2], active.sets)
+    else:
+        set_of = input_sets(weight.shape[:2], active.groups, active.sets)
+    weights = np.abs(weight.reshape(*weight.shape[:2], -1))
+    share = weights[set_of == far.set, far.synapse].max() / (weights.max() or 1)
+    return f"farthest out is {far}, with weights of at most {share:.2%} of the layer's largest"
 
 
 def _by(size: Pair) -> str:
