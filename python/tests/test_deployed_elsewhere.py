@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from trained_nets import BATCH, FAMILIES, trained
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.net_param import read_prototxt
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
+from trained_nets import BATCH, FAMILIES, trained
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 CLOSE = 1e-4  # of the largest score
@@ -56,7 +56,8 @@ def test_a_network_of_every_family(folder, options, tmp_path):
 
 
 def test_the_authors_network(shared, tmp_path):
-    files = (MODELS / "cvpr2017" / "plain_authors" / "deploy.prototxt", shared / "golden" / "plain_iter_10000.caffemodel")
+    weights = shared / "golden" / "plain_iter_10000.caffemodel"
+    files = (MODELS / "cvpr2017" / "plain_authors" / "deploy.prototxt", weights)
     images = np.random.default_rng(4).normal(0, 50, size=(1, 3, 32, 32)).astype(np.float32)
     check(files, deployed(files, tmp_path), images)
 
