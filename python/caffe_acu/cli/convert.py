@@ -6,6 +6,7 @@ import importlib
 CONVERSIONS = (
     "convert_ring_to_raster",
     "convert_start",
+    "convert_onnx",
 )
 
 
