@@ -8,11 +8,11 @@ def register(kinds) -> None:
     parser = kinds.add_parser(
         "onnx",
         help="a trained network as an ONNX model",
-        description="Writes a trained network as an ONNX model; active convolutions become plain ones, exactly. "
-        "Blobs keep their names. The number of images is left open where the layers allow; their size is that of the "
-        "prototxt, because Caffe rounds sizes up by rules that ONNX does not have. What ONNX Runtime computes of random "
-        "inputs is compared with Caffe before the file is written; if it differs by more than rounding, or anything "
-        "else is wrong, none is.",
+        description="Writes a trained network as an ONNX model; active convolutions become plain ones, exactly. Blobs "
+        "keep their names. The number of images is left open where the layers allow; their size is that of the "
+        "prototxt, because Caffe rounds sizes up by rules that ONNX does not have. What ONNX Runtime computes of "
+        "random inputs is compared with Caffe before the file is written; if it differs by more than rounding "
+        "explains, or anything else is wrong, none is.",
         epilog="example: caffe-acu convert onnx deploy.prototxt net.caffemodel -o net.onnx",
     )
     parser.add_argument("net", type=Path, metavar="NET", help="the network, a deploy prototxt")

@@ -43,8 +43,9 @@ def differences(export: Export, net: Any) -> list[Difference]:
     ``net`` is the network in pycaffe. An open batch is compared with one image and with two. UserError if ONNX Runtime
     does not run the model, or values are not finite.
     """
-    compared = [*export.flow.outputs, *_hidden_scores(export)]
-    session = _session(export.model, compared)
+    scores = list(_hidden_scores(export))
+    compared = [*export.flow.outputs, *scores]
+    session = _session(export.content, scores)
     random = np.random.default_rng(_SEED)
     found = []
     for batch in (None,) if export.why_fixed else _OPEN_BATCHES:
@@ -64,18 +65,17 @@ def _hidden_scores(export: Export) -> Iterator[Value]:
             yield step.bottoms[0]
 
 
-def _session(model: onnx.ModelProto, compared: Sequence[Value]) -> Any:
+def _session(content: bytes, scores: Sequence[Value]) -> Any:
+    """Runs what is in the file, with ``scores`` as further outputs."""
     import onnxruntime
 
-    asked = onnx.ModelProto()
-    asked.CopyFrom(model)
-    named = {info.name: info for info in (*model.graph.value_info, *model.graph.output)}
-    del asked.graph.output[:]
-    asked.graph.output.extend(named[value.name] for value in compared)
+    # Of messages written one behind the other, lists are joined when they are read.
+    more = onnx.ModelProto(graph=onnx.GraphProto(output=[onnx.ValueInfoProto(name=value.name) for value in scores]))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    content += more.SerializeToString()
     try:
-        return onnxruntime.InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # they have no base of their own
         raise UserError(
             f"onnxruntime {onnxruntime.__version__} does not load the model: {_first_line(error)}"

@@ -49,10 +49,9 @@ def export_files(net: Path, weights: Path, out: Path, opset: int, deform_conv: b
         shapes = {name: tuple(blob.shape) for name, blob in reference.blobs.items()}
         export = make_model(described, blobs, shapes, opset, f"from {net.name} and {weights.name}")
         found = _checked(export, reference) if can_check() else None
-    content = export.model.SerializeToString()
-    write_atomically(out, content)
+    write_atomically(out, export.content)
     active = sum(layer.type in ACTIVE_TYPES for layer in trained.net.layer)
-    return Written(len(content), export.why_fixed, active, found)
+    return Written(len(export.content), export.why_fixed, active, found)
 
 
 def _as_convolutions(trained: TrainedNet) -> "tuple[caffe_pb2.NetParameter, Mapping[str, Sequence[np.ndarray]]]":

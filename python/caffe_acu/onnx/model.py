@@ -25,9 +25,9 @@ _LARGEST = 2**31 - 2**20  # bytes of constants; a protobuf message has less than
 
 @dataclass(frozen=True)
 class Export:
-    """A model, what it was made of, and why its batch is not open (empty: it is)."""
+    """The content of a file, what it was made of, and why its batch is not open (empty: it is)."""
 
-    model: onnx.ModelProto
+    content: bytes
     flow: Dataflow
     why_fixed: str
 
@@ -86,11 +86,13 @@ def make_model(
         producer_version=__version__,
         doc_string=source,
     )
+    content = model.SerializeToString()
     # Full: the shapes that ONNX infers must be those of Caffe, which are written into the model.
-    onnx.checker.check_model(model, full_check=True)
-    return Export(model, flow, fixed)
+    onnx.checker.check_model(content, full_check=True)
+    return Export(content, flow, fixed)
 
 
 def _described(value: Value, fixed: str) -> ValueInfoProto:
+    """Type and shape."""
     shape = value.shape if fixed else (_BATCH, *value.shape[1:])
     return helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape)
