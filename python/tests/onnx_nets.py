@@ -35,6 +35,10 @@ class Exported:
         self.net, self.weights, self.file = folder / "net.prototxt", folder / "net.caffemodel", folder / "net.onnx"
         self.net.write_text(prototxt)
         save_random(self.net, self.weights)
+        self.export(*options)
+
+    def export(self, *options: str) -> None:
+        """Once more, from what is now in the files."""
         self.code = main(["convert", "onnx", str(self.net), str(self.weights), "-o", str(self.file), *options])
 
     @property
@@ -66,8 +70,7 @@ def differences(net: Path, weights: Path, file: Path, batch: int | None = None) 
     model = onnx.load(file)
     values = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}
     wanted = [name for name in blobs if name not in inputs]
-    del model.graph.output[:]
-    model.graph.output.extend(values[name] for name in wanted)
+    model.graph.output.extend(values[name] for name in wanted if name not in reference.outputs)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = session.run(wanted, inputs)
     return {name: _difference(reference.blobs[name].data, values) for name, values in zip(wanted, found, strict=True)}

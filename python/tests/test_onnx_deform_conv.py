@@ -15,11 +15,7 @@ POSITIONS = "position { x: 0 y: 0 } position { x: 1.5 y: -0.5 } position { x: -2
 # Each with an odd size, on 6 channels.
 ACTIVE = {
     "lattice": ("ACU", "num_output: 4 kernel_size: 3 pad: 1", ""),
-    "no padding, strides": (
-        "ACU",
-        "num_output: 4 kernel_h: 3 kernel_w: 5 stride_h: 2 stride_w: 3 bias_term: false",
-        "",
-    ),
+    "strides": ("ACU", "num_output: 4 kernel_h: 3 kernel_w: 5 stride_h: 2 stride_w: 3 bias_term: false", ""),
     "even": ("ACU", "num_output: 4 kernel_h: 2 kernel_w: 4 pad_h: 1 pad_w: 2 stride: 2", ""),
     "dilated": ("ACU", "num_output: 4 kernel_size: 3 pad: 2 dilation: 2 dilation: 1", ""),
     "1x1": ("ACU", "num_output: 4 kernel_size: 1", ""),

@@ -1,5 +1,8 @@
 """A network of each family of the papers in ONNX Runtime against pycaffe."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 
 from caffe_acu.cli.main import main
@@ -9,21 +12,22 @@ from trained_nets import FAMILIES, trained
 TOLERANCE = 1e-4
 
 
-def check(folder, tmp_path, *options):
-    net, weights = trained(folder, tmp_path)
-    file = tmp_path / "net.onnx"
-    assert main(["convert", "onnx", str(net), str(weights), "-o", str(file), *options]) == 0
-    found = differences(net, weights, file, batch=3)
+def check(folder, *options):
+    with TemporaryDirectory() as where:  # hundreds of megabytes, which pytest would keep
+        net, weights = trained(folder, Path(where))
+        file = Path(where, "net.onnx")
+        assert main(["convert", "onnx", str(net), str(weights), "-o", str(file), *options]) == 0
+        found = differences(net, weights, file, batch=3)
     assert {"prob", "data"} & set(found) == {"prob"}
     assert len(found) > 10
     assert max(found.values()) <= TOLERANCE
 
 
 @pytest.mark.parametrize("folder", FAMILIES)
-def test_as_convolutions(tmp_path, folder):
-    check(folder, tmp_path)
+def test_as_convolutions(folder):
+    check(folder)
 
 
 @pytest.mark.parametrize("folder", [folder for folder in FAMILIES if folder.startswith("grouped/resnet29")])
-def test_as_deform_conv(tmp_path, folder):
-    check(folder, tmp_path, "--deform-conv")
+def test_as_deform_conv(folder):
+    check(folder, "--deform-conv")

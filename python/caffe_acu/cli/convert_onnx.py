@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from caffe_acu.onnx.opsets import FIRST_OPSET, FIRST_OPSET_DEFORM_CONV, OPSET
+
 
 def register(kinds) -> None:
     parser = kinds.add_parser(
@@ -19,13 +21,17 @@ def register(kinds) -> None:
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="its caffemodel")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.onnx", help="the model to write")
     parser.add_argument(
-        "--opset", type=int, metavar="N",
-        help="version of ONNX's operators, for engines older than the newest ONNX Runtime (26; lowest: 13)",
-    )  # fmt: skip
+        "--opset",
+        type=int,
+        default=OPSET,
+        metavar="N",
+        help=f"version of ONNX's operators, {FIRST_OPSET} or later; lower it for older engines ({OPSET})",
+    )
     parser.add_argument(
         "--deform-conv",
         action="store_true",
-        help="keep active convolutions, as DeformConv with constant offsets (opset 19 or later); few engines have it",
+        help="keep active convolutions, as DeformConv with constant offsets, which few engines have (opset "
+        f"{FIRST_OPSET_DEFORM_CONV} or later)",
     )
     parser.set_defaults(run=_run)
 
@@ -35,15 +41,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
     try:
         from caffe_acu.onnx.export import export_files
-        from caffe_acu.onnx.model import OPSET
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
         raise UserError("the onnx library is not there: pip install 'caffe-acu[onnx]'") from error
-    opset = OPSET if arguments.opset is None else arguments.opset
-    written = export_files(arguments.net, arguments.weights, arguments.out, opset, arguments.deform_conv)
-    kept = "DeformConv" if arguments.deform_conv else "convolutions"
-    print(f"wrote {arguments.out}: opset {opset}, {written.file_bytes / 1e6:.1f} MB, {written.active} ACU(s) as {kept}")
+    written = export_files(arguments.net, arguments.weights, arguments.out, arguments.opset, arguments.deform_conv)
+    print(f"wrote {arguments.out}: opset {arguments.opset}, {written.file_bytes / 1e6:.1f} MB")
+    if written.active:
+        print(f"{written.active} active convolution(s) as {'DeformConv' if arguments.deform_conv else 'convolutions'}")
     if written.why_fixed:
         print(f"the number of images is fixed, as in the prototxt: {written.why_fixed}")
     if written.differences is None:

@@ -13,12 +13,9 @@ from caffe_acu.errors import UserError
 from caffe_acu.onnx.batch import why_fixed
 from caffe_acu.onnx.dataflow import Dataflow, Shape, Value, read_dataflow
 from caffe_acu.onnx.handlers import with_affine, write
+from caffe_acu.onnx.opsets import FIRST_OPSET, FIRST_OPSET_DEFORM_CONV
 from caffe_acu.onnx.writer import Graph, Writer
 
-# The newest that onnx 1.23 (28) and onnxruntime 1.31 both know: the latter refuses 27 and 28 when it loads a model.
-OPSET = 26
-FIRST_OPSET = 13  # from here on Softmax works along one axis, as Caffe's does
-FIRST_OPSET_DEFORM_CONV = 19
 _BATCH = "N"
 _LARGEST = 2**31 - 2**20  # bytes of constants; a protobuf message has less than 2^31, with all that is around them
 
