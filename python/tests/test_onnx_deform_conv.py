@@ -17,7 +17,7 @@ ACTIVE = {
     "lattice": ("ACU", "num_output: 4 kernel_size: 3 pad: 1", ""),
     "strides": ("ACU", "num_output: 4 kernel_h: 3 kernel_w: 5 stride_h: 2 stride_w: 3 bias_term: false", ""),
     "even": ("ACU", "num_output: 4 kernel_h: 2 kernel_w: 4 pad_h: 1 pad_w: 2 stride: 2", ""),
-    "dilated": ("ACU", "num_output: 4 kernel_size: 3 pad: 2 dilation: 2 dilation: 1", ""),
+    "dilated": ("ACU", "num_output: 4 kernel_size: 3 pad: 2 dilation: 2 dilation: 3", ""),
     "1x1": ("ACU", "num_output: 4 kernel_size: 1", ""),
     "listed": ("ACU", "num_output: 4", f"acu_param {{ {POSITIONS} }}"),
     "listed, padded": ("ACU", "num_output: 4 pad: 2 stride: 2", f"acu_param {{ {POSITIONS} }}"),

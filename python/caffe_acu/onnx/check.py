@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import onnx
 
+from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.errors import UserError
 from caffe_acu.onnx.dataflow import Shape, Value
 from caffe_acu.onnx.model import Export
 
-TOLERANCE = 1e-4  # of the largest value: more than two orders of summation in single precision leave
+# Shares of the largest value that rounding explains. Sums in two orders left 2e-5 in the networks of the papers;
+# DeformConv, of which engines compute the places in single precision too, 4e-6 pixels off at 100 pixels, left 7e-5.
+_SUMS = 1e-4
+_PLACES = 5e-4
 _HIDES = ("Softmax", "Sigmoid")  # behind large scores differences vanish
 _OPEN_BATCHES = (1, 2)
 _ERRORS_ONLY = 3
@@ -27,10 +31,11 @@ class Difference:
     shape: Shape
     largest: float  # absolute
     scale: float  # the largest absolute value in Caffe
+    tolerance: float  # share of it that rounding explains
 
     @property
     def is_rounding(self) -> bool:
-        return self.largest <= TOLERANCE * self.scale
+        return self.largest <= self.tolerance * self.scale
 
 
 def can_check() -> bool:
@@ -46,6 +51,8 @@ def differences(export: Export, net: Any) -> list[Difference]:
     scores = list(_hidden_scores(export))
     compared = [*export.flow.outputs, *scores]
     session = _session(export.content, scores)
+    active = any(step.layer.type in ACTIVE_TYPES for step in export.flow.steps)
+    tolerance = _PLACES if active else _SUMS
     random = np.random.default_rng(_SEED)
     found = []
     for batch in (None,) if export.why_fixed else _OPEN_BATCHES:
@@ -53,7 +60,7 @@ def differences(export: Export, net: Any) -> list[Difference]:
         inputs = {value: random.normal(size=shape).astype(np.float32) for value, shape in shapes.items()}
         theirs = _caffe(net, inputs, compared)
         ours = _run(session, {value.name: array for value, array in inputs.items()}, compared)
-        found += [_difference(*both) for both in zip(compared, theirs, ours, strict=True)]
+        found += [_difference(*both, tolerance) for both in zip(compared, theirs, ours, strict=True)]
     return found
 
 
@@ -99,12 +106,13 @@ def _caffe(net: Any, inputs: Mapping[Value, np.ndarray], compared: Sequence[Valu
     return [net.blobs[value.blob].data.copy() for value in compared]
 
 
-def _difference(value: Value, theirs: np.ndarray, ours: np.ndarray) -> Difference:
+def _difference(value: Value, theirs: np.ndarray, ours: np.ndarray, tolerance: float) -> Difference:
     if theirs.shape != ours.shape:
         raise UserError(f"blob {value.blob!r} has shape {theirs.shape} in Caffe, {ours.shape} in ONNX Runtime")
     if not np.isfinite(theirs).all():
         raise UserError(f"blob {value.blob!r} holds NaN or infinity in Caffe, on random inputs: nothing can be checked")
-    return Difference(value.blob, theirs.shape, float(np.abs(theirs - ours).max()), float(np.abs(theirs).max()))
+    largest, scale = float(np.abs(theirs - ours).max()), float(np.abs(theirs).max())
+    return Difference(value.blob, theirs.shape, largest, scale, tolerance)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import convert_to_convolutions
 from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import write_atomically
-from caffe_acu.onnx.check import TOLERANCE, Difference, can_check, differences
+from caffe_acu.onnx.check import Difference, can_check, differences
 from caffe_acu.onnx.model import Export, check_opset, make_model
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
 
@@ -38,7 +38,7 @@ def export_files(net: Path, weights: Path, out: Path, opset: int, deform_conv: b
     """Reads a deploy prototxt and its caffemodel and writes an ONNX model.
 
     Active convolutions become convolutions (Theorem 2) or, with ``deform_conv``, DeformConv. Where onnxruntime is
-    installed it must find what pycaffe finds, but for rounding (TOLERANCE). UserError names the file that is wrong;
+    installed it must find what pycaffe finds, but for rounding. UserError names the file that is wrong;
     then none is written.
     """
     check_opset(opset, deform_conv)
@@ -72,6 +72,6 @@ def _checked(export: Export, reference: object) -> list[Difference]:
         worst = max(wrong, key=lambda one: one.largest / one.scale if one.scale else np.inf)
         raise UserError(
             f"blob {worst.blob!r} differs by {worst.largest:.3g} between Caffe and ONNX Runtime, where values reach "
-            f"{worst.scale:.3g}: more than rounding explains ({TOLERANCE:g} of that); nothing is written"
+            f"{worst.scale:.3g}: more than rounding explains ({worst.tolerance:g} of that); nothing is written"
         )
     return found
