@@ -79,7 +79,8 @@ def test_offsets_are_no_larger_than_the_positions(tmp_path):
 
 
 def test_a_fixed_batch(tmp_path):
-    text = active("mixed") + layer("all", "Flatten", "it", "flatten_param { axis: 0 }")
+    text = active("mixed") + image(6, batch=3, name="more")  # batches of two sizes
+    text += layer("too", "ACU", "more", "convolution_param { num_output: 2 kernel_size: 3 }")
     exported = Exported(tmp_path, text, "--deform-conv")
     assert exported.code == 0
     assert max(exported.differences().values()) <= ROUNDING

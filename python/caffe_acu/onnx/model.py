@@ -55,7 +55,7 @@ def make_model(
     if not flow.inputs or not flow.outputs:
         raise UserError(f"has no {'outputs' if flow.inputs else 'inputs'}: nothing is computed")
     fixed = why_fixed(flow)
-    graph = Graph(opset, flow.inputs[0].shape[0] if fixed else None, flow.inputs[0].name, flow.names)
+    graph = Graph(flow.inputs[0].name, flow.names, open_batch=not fixed)
     for step in with_affine(flow):
         write(step, Writer(graph, step))
     if graph.constant_bytes > _LARGEST:

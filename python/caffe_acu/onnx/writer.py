@@ -12,12 +12,11 @@ from caffe_acu.onnx.dataflow import Shape, Step, Value, unused
 class Graph:
     """Nodes and constants in the order in which they are written.
 
-    ``batch``: the size of the first axis, or None where it is open: whatever the inputs bring.
+    ``open_batch``: the first axis of every value of Caffe's is as long as that of the inputs; else as in the prototxt.
     """
 
-    def __init__(self, opset: int, batch: int | None, first_input: str, taken: set[str]) -> None:
-        self.opset = opset
-        self.batch = batch
+    def __init__(self, first_input: str, taken: set[str], open_batch: bool) -> None:
+        self.open_batch = open_batch
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self.constant_bytes = 0
@@ -42,13 +41,10 @@ class Graph:
         return unused(name, self._values)
 
     def batch_size(self) -> str:
-        """The name of a vector with one element, the number of images."""
+        """The name of a vector with one element, the number of images of an open batch."""
         if not self._batch_size:
-            if self.batch is not None:
-                self._batch_size = self.constant("batch_size", np.array([self.batch]))
-            else:
-                self._batch_size = self.value("batch_size")
-                self.node("batch_size", "Shape", [self._first_input], [self._batch_size], start=0, end=1)
+            self._batch_size = self.value("batch_size")
+            self.node("batch_size", "Shape", [self._first_input], [self._batch_size], start=0, end=1)
         return self._batch_size
 
 
@@ -79,5 +75,5 @@ class Writer:
 
     def reshape(self, bottom: str | Value, shape: Shape, to: Value | None = None) -> str:
         """Reshapes what has the batch as its first axis; an open batch is copied from ``bottom``."""
-        wanted = np.array((0, *shape[1:]) if self.graph.batch is None else shape, dtype=np.int64)
+        wanted = np.array((0, *shape[1:]) if self.graph.open_batch else shape, dtype=np.int64)
         return self.node("Reshape", bottom, self.constant("shape", wanted), to=to)

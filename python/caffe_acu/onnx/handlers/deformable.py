@@ -55,13 +55,16 @@ def _offsets(active: ActiveLayer, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _convolve(out: Writer, active: ActiveLayer, part: _Part, bottom: Value, top: Value, to: Value | None) -> str:
     weight, offsets, *bias = part.parameters
-    behind = [2 * part.sets * active.synapses, *top.shape[2:]]
-    shape = out.node("Concat", out.graph.batch_size(), out.constant("behind_batch", np.array(behind)), axis=0)
+    shape = np.array([top.shape[0], 2 * part.sets * active.synapses, *top.shape[2:]])
+    if out.graph.open_batch:
+        wanted = out.node("Concat", out.graph.batch_size(), out.constant("behind_batch", shape[1:]), axis=0)
+    else:
+        wanted = out.constant("shape_of_offsets", shape)
     return out.node(
         "DeformConv",
         bottom,
         weight,
-        out.node("Expand", offsets, shape),
+        out.node("Expand", offsets, wanted),
         *bias,
         to=to,
         kernel_shape=active.kernel,
