@@ -12,17 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from caffe_acu.errors import UserError
-from caffe_acu.kernels import DenseKernel, PaddedKernel, statistics
+from caffe_acu.kernels import DenseKernel, PaddedKernel
 from caffe_acu.start_shapes import Pair
 
-# Bounds of the search for dilated convolutions: a second or two at most, whatever the positions.
+# Bounds of the search for dilated convolutions, which then takes seconds at most, wherever the taps are.
 _MOST_PARTS = 256
 _MOST_PROGRESSIONS = 512  # of one axis
-_MOST_DISTANCES = 2048  # of one axis
+_MOST_DISTANCES = 1024  # of one axis
 
-# What a tap is taken to be worth, in taps computed, by one run of the greedy search each. Dear taps make the search
-# fill large, rather empty kernels, cheap ones small and full ones; which is better is known only in the end.
-_PRICES = (1.25, 1.5, 2.0, 3.0, 4.0)
+# What covering a tap may cost, in taps computed, in one run of the greedy search each: a low price asks for full
+# convolutions, which may be small ones, a high one allows large ones with gaps. Which is better shows in the end.
+_PRICES = (1.5, 3.0)
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,7 @@ class FarSynapse:
     y: float
 
     def __str__(self) -> str:
-        return f"{self.side}: synapse {self.synapse} of set {self.set} at ({self.x:.4g}, {self.y:.4g})"
-
-
-@dataclass(frozen=True)
-class Widest:
-    """How large the dense kernel of a layer is, and because of which synapses."""
-
-    size: Pair  # height and width, without room for the layer's padding
-    farthest: tuple[FarSynapse, ...]  # above, below, left and right of the others
-
-    def __str__(self) -> str:
-        return f"{self.size[0]} x {self.size[1]} pixels; farthest " + ", ".join(map(str, self.farthest))
+        return f"synapse {self.synapse} of set {self.set} at ({self.x:.4g}, {self.y:.4g})"
 
 
 def prune(kernel: DenseKernel, threshold: float) -> Pruned:
@@ -113,26 +102,22 @@ def cost(kernels: Iterable[PaddedKernel]) -> int:
     return sum(math.prod(kernel.weight.shape[2:]) for kernel in kernels)
 
 
-def widest(x: np.ndarray, y: np.ndarray) -> Widest:
-    """Size of the dense kernel and the synapses that reach farthest, for positions (sets, K) or (sets, 1, kh, kw).
-
-    UserError if they are not finite or out of all proportion.
-    """
-    size = statistics(x, y).size
+def farthest(x: np.ndarray, y: np.ndarray) -> tuple[FarSynapse, ...]:
+    """Above, below, left and right of all others, for positions (sets, K) or (sets, 1, kh, kw)."""
     x, y = (np.asarray(values, dtype=np.float64).reshape(len(values), -1) for values in (x, y))
-    farthest = []
+    found = []
     for side, beyond in (("above", -y), ("below", y), ("left", -x), ("right", x)):
         s, k = (int(index) for index in np.unravel_index(beyond.argmax(), beyond.shape))
-        farthest.append(FarSynapse(side, s, k, float(x[s, k]), float(y[s, k])))
-    return Widest(size, tuple(farthest))
+        found.append(FarSynapse(side, s, k, float(x[s, k]), float(y[s, k])))
+    return tuple(found)
 
 
 def dilated(kernel: DenseKernel, extent: Pair, pad: Pair, centre: Pair | None = None) -> list[DilatedKernel]:
     """Convolutions whose outputs add up to the layer's, borders and output size included, and take few taps.
 
     ``extent``, ``pad`` and ``centre`` as for :meth:`DenseKernel.padded`. Each tap that is not 0 for every pair of an
-    output and a channel is in exactly one of them. They are at most 256. A greedy search (several, of which the best
-    counts) keeps the taps computed few, not fewest; where it finds nothing better, the dense kernel comes alone.
+    output and a channel is in exactly one of them. They are at most 256. A greedy search keeps the taps computed few,
+    not fewest; where it finds nothing better, the dense kernel comes alone.
     """
     centre = (extent[0] // 2, extent[1] // 2) if centre is None else centre
     taps = np.argwhere(_present(kernel))
@@ -175,12 +160,12 @@ class _Axis:
         """``before``: pixels by which the first tap must lie before the base point, for a pad that is not negative."""
         present, of_tap = np.unique(np.abs(2 * offsets + short), return_inverse=True)
         found: dict[bytes, tuple[int, int, np.ndarray]] = {}
-        for size, dilation, holds in _progressions(present, short, max(2 * before - short, 0)):
+        for size, dilation, holds in _progressions(present, max(2 * before - short, 0)):
             key = holds.tobytes()
             if key not in found or (size, dilation) < found[key][:2]:
                 found[key] = (size, dilation, holds)
         sizes, dilations, holds = (np.array(values) for values in zip(*found.values(), strict=True))
-        kept = _fullest(sizes, dilations, holds, np.bincount(of_tap))
+        kept = _promising(sizes, dilations, holds, np.bincount(of_tap))
         return cls(short, of_tap, dilations[kept], sizes[kept], holds[kept])
 
     def progression(self, index: int) -> tuple[int, int, int]:
@@ -193,7 +178,7 @@ class _Axis:
         return int(self.holds[:, needed].all(axis=1).argmax())
 
 
-def _progressions(present: np.ndarray, short: int, reach: int) -> Iterator[tuple[int, int, np.ndarray]]:
+def _progressions(present: np.ndarray, reach: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """Size, dilation, and which of the distances ``present`` it has, of each convolution worth a thought.
 
     For each dilation, those that end at a distance present, and the smallest that reaches ``reach``; of very many
@@ -205,8 +190,6 @@ def _progressions(present: np.ndarray, short: int, reach: int) -> Iterator[tuple
         dilations = {1, max(1, -(-reach // 2))} | _divisors(present[present > 0])
     for dilation in sorted(dilations):
         for odd in (0, 1):  # whether the distances are odd multiples of the dilation, and the size is even
-            if (odd * dilation - short) % 2:
-                continue
             multiple, rest = np.divmod(present, dilation)
             hits = (rest == 0) & (multiple % 2 == odd)
             least = -(-reach // dilation)
@@ -224,25 +207,26 @@ def _divisors(numbers: np.ndarray) -> set[int]:
     return found
 
 
-def _fullest(sizes: np.ndarray, dilations: np.ndarray, holds: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Which progressions to search in, ordered by size: a bounded number, those with most taps for their size.
+def _promising(sizes: np.ndarray, dilations: np.ndarray, holds: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Which progressions to search in, ordered by size: a bounded number, those with many taps, and for their size.
 
     The dense one, and the smallest for each distance, are among them.
     """
     order = np.lexsort((dilations, sizes))
-    kept = {int(order[holds[order].all(axis=1)][0])} | {int(order[column.argmax()]) for column in holds[order].T}
-    for index in np.argsort(-(holds[order] @ taps) / sizes[order], kind="stable"):
+    sizes, holds = sizes[order], holds[order]
+    kept = {int(holds.all(axis=1).argmax()), *holds.argmax(axis=0).tolist()}
+    for index in np.argsort(-((holds @ taps) ** 2) / sizes, kind="stable"):
         if len(kept) >= _MOST_PROGRESSIONS:
             break
-        kept.add(int(order[index]))
-    return np.array([index for index in order if index in kept])
+        kept.add(int(index))
+    return order[sorted(kept)]
 
 
 def _cover(axes: list[_Axis], addition: float) -> list[Pair]:
-    """Pairs of progressions, of rows and of columns, that together have all taps; the best of several searches."""
+    """Pairs of progressions, of rows and of columns, that together have all taps; the best of some searches."""
     taps = np.zeros([axis.holds.shape[1] for axis in axes], dtype=np.float32)
     np.add.at(taps, (axes[0].of_tap, axes[1].of_tap), 1)
-    costs = np.outer(axes[0].sizes, axes[1].sizes).astype(np.float32) + np.float32(addition)
+    costs = np.outer(axes[0].sizes, axes[1].sizes) + addition
     covers = [_needed(axes, costs, taps, _search(axes, costs, taps, price)) for price in _PRICES]
     return min(covers, key=lambda pairs: sum(costs[pair] for pair in pairs))
 

@@ -4,6 +4,7 @@ import importlib
 
 # Each module has register(kinds), which adds its parser and sets `run`.
 CONVERSIONS = (
+    "convert_conv",
     "convert_ring_to_raster",
     "convert_start",
     "convert_onnx",

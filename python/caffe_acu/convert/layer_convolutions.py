@@ -20,7 +20,7 @@ from caffe_acu.kernels import (
     statistics,
 )
 from caffe_acu.start_shapes import Pair
-from caffe_acu.wide_kernels import DilatedKernel, Pruned, dilated, prune
+from caffe_acu.wide_kernels import DilatedKernel, Pruned, cost, dilated, farthest, prune
 
 _LARGEST = 2**26  # values of a kernel that is made: 512 MiB
 _WIDEST = 4096  # pixels, of a kernel that is pruned or divided
@@ -57,10 +57,16 @@ def layer_convolutions(
     wide = max(window.size) > options.max_kernel
     if wide and options.prune is None:
         if options.wide == "refuse":
-            raise TooWide(_too_wide(active, weight, x, y, window, options))
+            raise TooWide(_too_wide(active, blobs, window, options))
         if options.wide == "keep":
             return None
-    _check_size(weight, box.size if wide else window.size, wide)
+    size = box.size if wide else window.size
+    values = math.prod((*weight.shape[:2], *size))
+    if values > _LARGEST or (wide and max(size) > _WIDEST):
+        raise UserError(
+            f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
+            f"{_farthest(active, blobs, size)}; give --wide keep, without --prune, to let it stay active"
+        )
     if active.sets_slice_outputs:
         dense = extrapolate_output_sets(weight, x, y)
     else:
@@ -72,7 +78,7 @@ def layer_convolutions(
         padded = dense.padded(active.extent, active.pad, active.centre)
         return LayerConvolutions((DilatedKernel(padded.weight, padded.pad, padded.groups, (1, 1)),), pruned)
     if options.wide == "refuse":
-        raise TooWide(_too_wide(active, weight, x, y, window, options))
+        raise TooWide(_too_wide(active, blobs, window, options))
     return None if options.wide == "keep" else LayerConvolutions(_divided(active, dense, options), pruned)
 
 
@@ -80,18 +86,9 @@ def _window(active: ActiveLayer, origin: Pair, size: Pair) -> Window:
     return smallest_window(origin, size, active.extent, active.pad, active.centre)
 
 
-def _check_size(weight: np.ndarray, size: Pair, wide: bool) -> None:
-    values = math.prod((*weight.shape[:2], *size))
-    if values > _LARGEST or (wide and max(size) > _WIDEST):
-        raise UserError(
-            f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
-            "give --wide keep, without --prune, to let it stay active"
-        )
-
-
 def _divided(active: ActiveLayer, dense: DenseKernel, options: ConvolutionOptions) -> tuple[DilatedKernel, ...]:
     parts = dilated(dense, active.extent, active.pad, active.centre)
-    taps = sum(math.prod(part.weight.shape[2:]) for part in parts)
+    taps = cost(parts)
     if taps > options.max_kernel**2:
         raise UserError(
             f"its taps lie so that {len(parts)} dilated convolution(s) would still have {taps:,} of them, more than a "
@@ -101,30 +98,34 @@ def _divided(active: ActiveLayer, dense: DenseKernel, options: ConvolutionOption
     return tuple(parts)
 
 
-def _too_wide(
-    active: ActiveLayer, weight: np.ndarray, x: np.ndarray, y: np.ndarray, window: Window, options: ConvolutionOptions
-) -> str:
+def _too_wide(active: ActiveLayer, blobs: Sequence[np.ndarray], window: Window, options: ConvolutionOptions) -> str:
     """Which synapse is to blame, what the kernel would cost, and what can be done."""
-    pairs, taps = weight.shape[:2], math.prod(window.size)
-    x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-    down, right = (side > options.max_kernel for side in window.size)
-    s, k = (int(i) for i in np.unravel_index(np.maximum(np.abs(y) * down, np.abs(x) * right).argmax(), x.shape))
-    if active.sets_slice_outputs:
-        set_of = output_sets(pairs, active.sets)
-    else:
-        set_of = input_sets(pairs, active.groups, active.sets)
-    weights = np.abs(weight.reshape(*pairs, -1))
-    largest = weights.max()
-    share = weights[set_of == s, k].max() / largest if largest else 0
-    still = " with what --prune leaves of it" if options.prune is not None else ""
+    weight, taps = blobs[0], math.prod(window.size)
+    pruned = " without the taps below --prune" if options.prune is not None else ""
     return (
-        f"as a convolution{still} it has a kernel of {_by(window.size)}, more than --max-kernel {options.max_kernel}: "
-        f"{taps:,} taps for {active.synapses} synapses, {math.prod(pairs) * taps:,} weights for "
-        f"{weight.size:,}; farthest out is synapse {k} of set {s}, at ({x[s, k]:.4g}, {y[s, k]:.4g}), with weights of "
-        f"at most {share:.2%} of the layer's largest; raise --max-kernel, drop taps below a share T of the largest "
-        "with --prune T, or choose --wide dilated (several convolutions) or --wide keep (it stays active, for this "
-        "Caffe only)"
+        f"as a convolution{pruned} its kernel is {_by(window.size)}, more than --max-kernel {options.max_kernel}: "
+        f"{taps:,} taps for {active.synapses} synapses, {math.prod(weight.shape[:2]) * taps:,} weights for "
+        f"{weight.size:,}; {_farthest(active, blobs, window.size)}; raise --max-kernel, drop taps below a "
+        "share T of the largest with --prune T, or choose --wide dilated (several convolutions) or --wide keep (it "
+        "stays active, for this Caffe only)"
     )
+
+
+def _farthest(active: ActiveLayer, blobs: Sequence[np.ndarray], size: Pair) -> str:
+    """Which synapse makes the kernel as high, or as broad if it is broader, as it is, and what it weighs."""
+    weight, _, x, y = blobs
+    above, below, left, right = farthest(x, y)
+    if size[0] > size[1]:
+        far = max(above, below, key=lambda synapse: abs(synapse.y))
+    else:
+        far = max(left, right, key=lambda synapse: abs(synapse.x))
+    if active.sets_slice_outputs:
+        set_of = output_sets(weight.shape[:2], active.sets)
+    else:
+        set_of = input_sets(weight.shape[:2], active.groups, active.sets)
+    weights = np.abs(weight.reshape(*weight.shape[:2], -1))
+    share = weights[set_of == far.set, far.synapse].max() / (weights.max() or 1)
+    return f"farthest out is {far}, with weights of at most {share:.2%} of the layer's largest"
 
 
 def _by(size: Pair) -> str:

@@ -88,12 +88,12 @@ def convert_to_convolutions(trained: TrainedNet, options: ConvolutionOptions = C
         active = read_active_layer(layer) if layer.type in ACTIVE_TYPES else None
         convolutions = None
         if active:
-            try:
-                with naming(label(layer)):
+            with naming(label(layer)):
+                try:
                     convolutions = layer_convolutions(active, own, options)
-            except TooWide as error:
-                too_wide[layer.name] = error
-                continue
+                except TooWide as error:  # others are looked for, so that all are told at once
+                    too_wide[layer.name] = f"{label(layer)}: {error}"
+                    continue
             if not convolutions:
                 kept.append(layer.name)
         made = _convolutions(layer, own, convolutions, taken) if convolutions else [(_copy(layer), own)]
@@ -106,7 +106,7 @@ def convert_to_convolutions(trained: TrainedNet, options: ConvolutionOptions = C
             converted.append(ConvertedLayer(layer, own, done, active, convolutions, results))
     if too_wide:
         first, *others = too_wide
-        more = f"; {len(others)} more are too wide: {', '.join(others)}" if others else ""
+        more = f"; so with {', '.join(others)}" if others else ""
         raise UserError(f"{too_wide[first]}{more}")
     _strip(net, _names_that_hold(net, blobs))
     return ConvertedNet(net, blobs, tuple(converted), tuple(kept))
