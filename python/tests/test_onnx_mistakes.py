@@ -131,6 +131,17 @@ def test_weights_of_another_network(tmp_path, capsys):
     assert "are these the weights of this network?" in refused(capsys, exported)
 
 
+@pytest.mark.parametrize("read", ["net", "weights"])
+def test_a_file_that_is_read_is_not_written_over(tmp_path, capsys, read):
+    exported = Exported(tmp_path, of_data("PReLU"))
+    exported.file.unlink()
+    exported.file = getattr(exported, read)
+    before = exported.file.read_bytes()
+    exported.export()
+    assert "is read and would be written over" in refused(capsys, exported)
+    assert exported.file.read_bytes() == before
+
+
 def test_a_folder_in_place_of_the_file(tmp_path, capsys):
     (tmp_path / "net.onnx").mkdir()
     assert Exported(tmp_path, of_data("ReLU")).code == 2

@@ -11,7 +11,7 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import convert_to_convolutions
 from caffe_acu.errors import UserError, naming
-from caffe_acu.net_param import write_atomically
+from caffe_acu.net_param import refuse_overwriting, write_atomically
 from caffe_acu.onnx.check import Difference, can_check, differences
 from caffe_acu.onnx.model import Export, check_opset, make_model
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
@@ -42,6 +42,7 @@ def export_files(net: Path, weights: Path, out: Path, opset: int, deform_conv: b
     then none is written.
     """
     check_opset(opset, deform_conv)
+    refuse_overwriting([net, weights], [out])
     trained = read_trained(net, weights)
     with naming(net):
         described, blobs = (trained.net, trained.blobs) if deform_conv else _as_convolutions(trained)
