@@ -54,6 +54,7 @@ def wide(tmp_path, *options: str) -> Exported:
         ),
         (of_data("Log"), ["'it'", "NaN", "random inputs"]),
         (image(), ["no outputs"]),
+        (of_data("ReLU").replace('top: "it"', 'top: ""'), ["'it' (ReLU)", "top without a name"]),
     ],
 )
 def test_a_network_that_is_refused(tmp_path, capsys, text, expected):

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caffe_acu.active_layer import label
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.errors import UserError
 
 Shape = tuple[int, ...]
 
@@ -53,7 +55,10 @@ class Dataflow:
 def read_dataflow(
     net: "caffe_pb2.NetParameter", blobs: Mapping[str, Sequence[np.ndarray]], shapes: Mapping[str, Shape]
 ) -> Dataflow:
-    """``net`` is in deploy form; ``blobs`` has the weights of each layer, ``shapes`` that of each blob between them."""
+    """``net`` is in deploy form; ``blobs`` has the weights of each layer, ``shapes`` that of each blob between them.
+
+    UserError names a layer with a top that has no name, which ONNX takes for none.
+    """
     last = {top: i for i, layer in enumerate(net.layer) for top in layer.top}
     given = {top for layer in net.layer if layer.type == "Input" for top in layer.top}
     taken = set(last)
@@ -63,6 +68,8 @@ def read_dataflow(
     for i, layer in enumerate(net.layer):
         bottoms = tuple(current[bottom] for bottom in layer.bottom)
         for top in layer.top:
+            if not top:
+                raise UserError(f"{label(layer)} has a top without a name; give it one")
             keeps = layer.type == "Input" or (last[top] == i and top not in given)
             name = top if keeps else unused(f"{top}/{layer.name}", taken)
             current[top] = Value(name, top, shapes[top])
