@@ -170,6 +170,9 @@ FIXED = [
     of_data("InnerProduct", "inner_product_param { num_output: 5 axis: 0 }"),
     of_data("Scale", "scale_param { axis: 0 num_axes: 2 bias_term: true }"),
     of_data("Bias", "bias_param { axis: 0 }"),
+    # As many numbers as images, but for the channels.
+    image(3, batch=3) + shaped(3, name="gate") + layer("it", "Scale", "data gate"),
+    image(3, batch=3) + shaped(3, 9, name="gate") + layer("it", "Bias", "data gate", "bias_param { axis: 1 }"),
     of_data("Reshape", "reshape_param { shape { dim: 2 dim: -1 } }"),
     of_data("Reshape", "reshape_param { shape { dim: -1 dim: 7 } }"),
     of_data("Reshape", "reshape_param { shape { dim: 1 dim: 2 } num_axes: 1 }"),

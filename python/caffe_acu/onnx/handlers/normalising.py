@@ -64,9 +64,10 @@ def _affine_axis(step: Step) -> int:
 
 
 def _affine_mixes_images(step: Step) -> bool:
-    """Learned numbers, of which there is one for each image."""
-    learned = step.blobs[0].ndim if step.blobs else 0
-    return _affine_axis(step) == 0 and learned > 0
+    """Learned numbers, one for each image; or a second bottom of which the first axis is not that of the images."""
+    if _affine_axis(step) > 0:
+        return len(step.bottoms) > 1
+    return bool(step.blobs) and step.blobs[0].ndim > 0
 
 
 @handles("Scale", mixes_images=_affine_mixes_images)
@@ -100,11 +101,7 @@ def _spread_bottom(step: Step, out: Writer) -> str | Value:
     """The second bottom, in a shape that ONNX spreads over the first as Caffe does."""
     second = step.bottoms[1]
     wanted = _spread(step, second.shape)
-    if wanted == second.shape:
-        return second
-    if _affine_axis(step) == 0:  # its first axis is the batch
-        return out.reshape(second, wanted)
-    return out.node("Reshape", second, out.constant("shape", np.array(wanted)))
+    return second if wanted == second.shape else out.reshape(second, wanted)
 
 
 def _spread(step: Step, shape: Sequence[int]) -> tuple[int, ...]:
