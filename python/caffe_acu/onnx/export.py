@@ -70,9 +70,9 @@ def _checked(export: Export, reference: object) -> list[Difference]:
     found = differences(export, reference)
     wrong = [one for one in found if not one.is_rounding]
     if wrong:
-        worst = max(wrong, key=lambda one: one.largest / one.scale if one.scale else np.inf)
+        worst = max(wrong, key=lambda one: one.largest / one.allowed if one.allowed else np.inf)
         raise UserError(
             f"blob {worst.blob!r} differs by {worst.largest:.3g} between Caffe and ONNX Runtime, where values reach "
-            f"{worst.scale:.3g}: more than rounding explains ({worst.tolerance:g} of that); nothing is written"
+            f"{worst.scale:.3g}: more than rounding explains ({worst.allowed:.2g}); nothing is written"
         )
     return found

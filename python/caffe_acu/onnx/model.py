@@ -35,7 +35,9 @@ def check_opset(opset: int, deform_conv: bool) -> None:
     newest = onnx.defs.onnx_opset_version()
     if not first <= opset <= newest:
         what = "with --deform-conv " if deform_conv else ""
-        raise UserError(f"--opset is {opset}: {what}it takes {first} to {newest}, which is onnx {onnx.__version__}'s")
+        raise UserError(
+            f"--opset is {opset}: {what}it takes {first} to {newest}, the newest of onnx {onnx.__version__}"
+        )
 
 
 def make_model(
