@@ -57,7 +57,21 @@ def make_model(
     if not flow.inputs or not flow.outputs:
         raise UserError(f"has no {'outputs' if flow.inputs else 'inputs'}: nothing is computed")
     fixed = why_fixed(flow)
-    graph = Graph(flow.inputs[0].name, flow.names, open_batch=not fixed)
+    imports = [helper.make_opsetid("", opset)]
+    model = helper.make_model(
+        helper.make_graph(
+            [],
+            net.name or "network",
+            [_described(value, fixed) for value in flow.inputs],
+            [_described(value, fixed) for value in flow.outputs],
+        ),
+        opset_imports=imports,
+        ir_version=helper.find_min_ir_version_for(imports),
+        producer_name="caffe-acu",
+        producer_version=__version__,
+        doc_string=source,
+    )
+    graph = Graph(model.graph, flow.inputs[0].name, flow.names, open_batch=not fixed)
     for step in with_affine(flow):
         write(step, Writer(graph, step))
     if graph.constant_bytes > _LARGEST:
@@ -65,26 +79,9 @@ def make_model(
             f"weights of {graph.constant_bytes / 2**30:.1f} GiB are more than an ONNX file holds (2 GiB); active "
             "convolutions with far synapses are smaller with --deform-conv"
         )
-    made = {name for node in graph.nodes for name in node.output}
-    tops = [top for step in flow.steps for top in step.tops if top.name in made]
-    inner = [top for top in tops if top.name in flow.readers]
-    body = helper.make_graph(
-        graph.nodes,
-        net.name or "network",
-        [_described(value, fixed) for value in flow.inputs],
-        [_described(value, fixed) for value in flow.outputs],
-        graph.constants,
-        value_info=[_described(value, fixed) for value in inner],
-    )
-    imports = [helper.make_opsetid("", opset)]
-    model = helper.make_model(
-        body,
-        opset_imports=imports,
-        ir_version=helper.find_min_ir_version_for(imports),
-        producer_name="caffe-acu",
-        producer_version=__version__,
-        doc_string=source,
-    )
+    made = {name for node in model.graph.node for name in node.output}
+    inner = [top for step in flow.steps for top in step.tops if top.name in made and top.name in flow.readers]
+    model.graph.value_info.extend(_described(value, fixed) for value in inner)
     content = model.SerializeToString()
     # Full: the shapes that ONNX infers must be those of Caffe, which are written into the model.
     onnx.checker.check_model(content, full_check=True)

@@ -4,22 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, helper
 
 from caffe_acu.onnx.dataflow import Shape, Step, Value, unused
 
 
 class Graph:
-    """Nodes and constants in the order in which they are written.
+    """Writes nodes and constants into ``graph``, in their order.
 
     ``open_batch``: the first axis of every value of Caffe's is as long as that of the inputs; else as in the prototxt.
     """
 
-    def __init__(self, first_input: str, taken: set[str], open_batch: bool) -> None:
+    def __init__(self, graph: GraphProto, first_input: str, taken: set[str], open_batch: bool) -> None:
         self.open_batch = open_batch
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
         self.constant_bytes = 0
+        self._graph = graph
         self._first_input = first_input
         self._batch_size = ""
         self._values = taken  # names of values and constants, which share one space
@@ -27,14 +26,16 @@ class Graph:
 
     def constant(self, name: str, array: np.ndarray) -> str:
         """Keeps the array, floats in single precision; returns its name, which begins with ``name``."""
-        array = np.ascontiguousarray(array, dtype=np.float32 if array.dtype.kind == "f" else np.int64)
+        array = np.asarray(array, dtype="<f4" if array.dtype.kind == "f" else "<i8")
         self.constant_bytes += array.nbytes
-        self.constants.append(numpy_helper.from_array(array, unused(name, self._values)))
-        return self.constants[-1].name
+        constant = self._graph.initializer.add(name=unused(name, self._values), dims=array.shape)
+        constant.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        constant.raw_data = array.tobytes()  # here, since a message that is added later is copied
+        return constant.name
 
     def node(self, name: str, op: str, bottoms: Sequence[str], tops: Sequence[str], **attributes: Any) -> None:
         name = unused(name, self._node_names)
-        self.nodes.append(helper.make_node(op, bottoms, tops, name, **attributes))
+        self._graph.node.append(helper.make_node(op, bottoms, tops, name, **attributes))
 
     def value(self, name: str) -> str:
         """A name for a value that Caffe does not have."""
