@@ -245,6 +245,17 @@ def test_normalisation_and_scale_become_one_node(tmp_path):
     assert [node.output[0] for node in model.graph.node] == ["a/a", "a/s", "a"]
 
 
+def test_weights_that_layers_share_are_kept_once(tmp_path):
+    product = 'param { name: "w" } param { name: "b" } inner_product_param { num_output: 5 }'
+    text = image() + image(name="more")
+    text += layer("a", "InnerProduct", "data", product) + layer("b", "InnerProduct", "more", product)
+    text += layer("c", "InnerProduct", "more", "inner_product_param { num_output: 5 }")
+    exported = Exported(tmp_path, text)
+    assert max(exported.differences().values()) <= ROUNDING
+    names = [one.name for one in exported.model.graph.initializer if len(one.dims) == 2]
+    assert names == ["a/weight", "c/weight"]
+
+
 def test_names_of_an_input_that_is_written_over(tmp_path):
     text = image() + layer("r", "ReLU", "data", top="data") + layer("t", "TanH", "data", top="data")
     graph = Exported(tmp_path, text).model.graph

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, helper
+from onnx import GraphProto, TensorProto, helper
 
 from caffe_acu.onnx.dataflow import Shape, Step, Value, unused
+
+_TELLS_APART = 64  # bytes, by which arrays nearly always differ
 
 
 class Graph:
@@ -21,16 +23,26 @@ class Graph:
         self._graph = graph
         self._first_input = first_input
         self._batch_size = ""
+        self._constants: dict[tuple[str, Shape, str, bytes], TensorProto] = {}
         self._values = taken  # names of values and constants, which share one space
         self._node_names: set[str] = set()
 
-    def constant(self, name: str, array: np.ndarray) -> str:
-        """Keeps the array, floats in single precision; returns its name, which begins with ``name``."""
+    def constant(self, layer: str, role: str, array: np.ndarray) -> str:
+        """Keeps the array, floats in single precision; returns its name.
+
+        Where layers share weights, which then are equal, those of the first are kept.
+        """
         array = np.asarray(array, dtype="<f4" if array.dtype.kind == "f" else "<i8")
+        content = array.tobytes()
+        like = (role, array.shape, array.dtype.kind, content[:_TELLS_APART])
+        known = self._constants.get(like)
+        if known is not None and known.raw_data == content:
+            return known.name
         self.constant_bytes += array.nbytes
-        constant = self._graph.initializer.add(name=unused(name, self._values), dims=array.shape)
+        constant = self._graph.initializer.add(name=unused(f"{layer}/{role}", self._values), dims=array.shape)
         constant.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
-        constant.raw_data = array.tobytes()  # here, since a message that is added later is copied
+        constant.raw_data = content  # here, since a message that is added later is copied
+        self._constants.setdefault(like, constant)
         return constant.name
 
     def node(self, name: str, op: str, bottoms: Sequence[str], tops: Sequence[str], **attributes: Any) -> None:
@@ -57,7 +69,7 @@ class Writer:
         self._name = step.layer.name
 
     def constant(self, role: str, array: np.ndarray) -> str:
-        return self.graph.constant(f"{self._name}/{role}", array)
+        return self.graph.constant(self._name, role, array)
 
     def number(self, role: str, value: float) -> str:
         """A scalar."""
