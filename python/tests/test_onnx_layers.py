@@ -76,7 +76,10 @@ OPEN = {
     "ELU": [of_data("ELU", "elu_param { alpha: 0.7 }")],
     "Swish": [of_data("Swish"), of_data("Swish", "swish_param { beta: 1.7 }")],
     "Clip": [of_data("Clip", "clip_param { min: -0.5 max: 1 }")],
-    "Threshold": [of_data("Threshold", "threshold_param { threshold: 0.2 }")],
+    "Threshold": [
+        of_data("Threshold", "threshold_param { threshold: 0.2 }"),
+        image() + layer("r", "ReLU", "data") + layer("it", "Threshold", "r"),  # many are equal to the threshold
+    ],
     "Power": [
         of_data("Power", "power_param { power: 2 scale: 1.5 shift: -0.5 }"),
         of_data("Power", "power_param { scale: 0.5 }"),
@@ -98,7 +101,9 @@ OPEN = {
         of_data("LRN", "lrn_param { alpha: 2 beta: 0.6 k: 3 local_size: 3 norm_region: WITHIN_CHANNEL }"),
     ],
     "Eltwise": [
-        image() + layer("a", "AbsVal", "data") + layer("b", "TanH", "data") + layer("it", "Eltwise", "data a b", text)
+        # Of each of the three some values are the largest.
+        image() + layer("a", "Power", "data", "power_param { scale: -1 }") + layer("b", "Sigmoid", "data")
+        + layer("it", "Eltwise", "data a b", text)
         for text in (
             "",
             "eltwise_param { coeff: 0.5 coeff: -1 coeff: 1 }",
@@ -139,7 +144,8 @@ OPEN = {
             "shape { dim: 0 dim: -1 dim: 7 }",
             "shape { dim: -1 dim: 18 dim: 21 }",
             "shape { dim: 3 dim: 2 } axis: 1 num_axes: 1",
-            "shape { dim: -1 } axis: -3",
+            "shape { dim: -1 } axis: -4",
+            "shape { dim: -1 dim: 2 dim: 3 } num_axes: 2",
         )
     ],
     "Silence": [image() + layer("a", "AbsVal", "data") + 'layer { name: "it" type: "Silence" bottom: "data" }'],
@@ -176,6 +182,7 @@ FIXED = [
     of_data("Reshape", "reshape_param { shape { dim: 2 dim: -1 } }"),
     of_data("Reshape", "reshape_param { shape { dim: -1 dim: 7 } }"),
     of_data("Reshape", "reshape_param { shape { dim: 1 dim: 2 } num_axes: 1 }"),
+    image(batch=1) + layer("it", "Reshape", "data", "reshape_param { shape { dim: -1 } num_axes: 0 }"),
     image() + image(name="more", batch=3) + layer("it", "AbsVal", "data") + layer("too", "AbsVal", "more"),
     shaped(5) + layer("it", "AbsVal", "data") + shaped(3, 2, name="more") + layer("too", "AbsVal", "more"),
 ]  # fmt: skip
@@ -188,7 +195,7 @@ def test_a_network_that_mixes_images_keeps_their_number(tmp_path, number, capsys
     assert "the number of images is fixed, as in the prototxt: " in capsys.readouterr().out
     assert max(exported.differences().values()) <= ROUNDING
     (*_, value) = exported.model.graph.input
-    assert value.type.tensor_type.shape.dim[0].dim_value in (2, 3)
+    assert value.type.tensor_type.shape.dim[0].dim_value in (1, 2, 3)
 
 
 POOLINGS = [(k, s, p) for k in (2, 3) for s in (1, 2, 3) for p in (0, 1)]

@@ -52,10 +52,11 @@ def _reshape_mixes_images(step: Step) -> bool:
     first = param.axis if param.axis >= 0 else param.axis + len(bottom) + 1
     if first > 0:
         return False
-    dims = list(param.shape.dim)
-    copied = param.num_axes != 0 and dims[:1] == [0]
+    if param.num_axes == 0:  # axes are put in front
+        return True
+    copied = param.shape.dim[:1] == [0]
     # Of an axis that is inferred, as many as there are images, nothing else can depend on their number.
-    inferred = param.num_axes == -1 and dims[:1] == [_INFERRED] and top[0] == bottom[0]
+    inferred = param.shape.dim[:1] == [_INFERRED] and top[0] == bottom[0]
     return not (copied or inferred)
 
 
