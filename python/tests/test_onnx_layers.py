@@ -54,6 +54,7 @@ OPEN = {
         image() + layer("a", "AbsVal", "data") + layer("b", "BatchNorm", "a", top="a")
         + layer("s", "Scale", "a", "scale_param { bias_term: true }", top="a") + layer("r", "ReLU", "a", top="a"),
         of_data("BatchNorm") + layer("s", "Bias", "it", top="it"),
+        of_data("BatchNorm") + layer("s", "Scale", "it", "scale_param { num_axes: 2 }", top="it"),  # not one a channel
     ],
     "Scale": [
         of_data("Scale"),
