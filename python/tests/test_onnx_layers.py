@@ -54,7 +54,9 @@ OPEN = {
         image() + layer("a", "AbsVal", "data") + layer("b", "BatchNorm", "a", top="a")
         + layer("s", "Scale", "a", "scale_param { bias_term: true }", top="a") + layer("r", "ReLU", "a", top="a"),
         of_data("BatchNorm") + layer("s", "Bias", "it", top="it"),
-        of_data("BatchNorm") + layer("s", "Scale", "it", "scale_param { num_axes: 2 }", top="it"),  # not one a channel
+        # Numbers that are not for channels, or as many.
+        of_data("BatchNorm") + layer("s", "Scale", "it", "scale_param { num_axes: 2 }", top="it"),
+        image(7) + layer("it", "BatchNorm", "data") + layer("s", "Bias", "it", "bias_param { axis: 3 }", top="it"),
     ],
     "Scale": [
         of_data("Scale"),
@@ -91,7 +93,7 @@ OPEN = {
         image() + layer("e", "Exp", "data") + layer("it", "Log", "e", "log_param { base: 2 scale: 0.5 shift: 0.7 }"),
         image() + layer("e", "Exp", "data", "exp_param { scale: 0.3 }") + layer("it", "Log", "e"),
     ],
-    "AbsVal": [of_data("AbsVal")],
+    "AbsVal": [of_data("AbsVal"), image() + layer("data", "AbsVal", "data", top="it")],  # called as its input
     "BNLL": [of_data("BNLL")],
     "Sigmoid": [of_data("Sigmoid")],
     "TanH": [of_data("TanH")],
@@ -203,6 +205,12 @@ POOLINGS = [(k, s, p) for k in (2, 3) for s in (1, 2, 3) for p in (0, 1)]
 SIZES = [(5, 8), (6, 9), (7, 5), (8, 6), (9, 7)]
 
 
+def test_an_input_without_axes(tmp_path):
+    exported = Exported(tmp_path, shaped() + layer("it", "AbsVal", "data"))
+    assert exported.code == 0
+    assert exported.differences() == {"it": 0}
+
+
 def pooling(name: str, text: str) -> str:
     return layer(name, "Pooling", "data", f"pooling_param {{ {text} }}")
 
@@ -262,6 +270,12 @@ def test_weights_that_layers_share_are_kept_once(tmp_path):
     assert max(exported.differences().values()) <= ROUNDING
     names = [one.name for one in exported.model.graph.initializer if len(one.dims) == 2]
     assert names == ["a/weight", "c/weight"]
+
+
+def test_blobs_that_share_memory_in_caffe(tmp_path):
+    """What a layer writes over one shows in the others, but only afterwards."""
+    text = image() + layer("a", "TanH", "data") + layer("flat", "Flatten", "a") + layer("r", "ReLU", "flat", top="flat")
+    assert Exported(tmp_path, text).code == 0
 
 
 def test_names_of_an_input_that_is_written_over(tmp_path):

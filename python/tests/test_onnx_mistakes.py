@@ -100,6 +100,23 @@ def test_a_result_that_differs_is_not_written(tmp_path, capsys, monkeypatch):
     assert "blob 'it' differs by" in line and "more than rounding explains" in line
 
 
+def test_a_fault_that_outputs_hardly_show(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(registry.HANDLERS, "ReLU", registry.HANDLERS["Dropout"])
+    text = of_data("ReLU") + layer("bn", "BatchNorm", "it", top="it")
+    text += layer("end", "Power", "it", "power_param { scale: 1e-6 shift: 1 }")
+    assert "blob 'it/it' differs by" in refused(capsys, Exported(tmp_path, text))
+
+
+def test_a_fault_in_all_images_but_the_first(tmp_path, capsys, monkeypatch):
+    def first_for_all(step, out):
+        bounds = (out.constant(f"{i}", np.array([i])) for i in (0, 1))
+        zeros = out.node("Sub", *step.bottoms, *step.bottoms)
+        out.node("Add", out.node("Slice", *step.bottoms, *bounds), zeros, to=step.tops[0])
+
+    monkeypatch.setitem(registry.HANDLERS, "Dropout", first_for_all)
+    assert "blob 'it' differs by" in refused(capsys, Exported(tmp_path, of_data("Dropout")))
+
+
 def scaled_by(scale: float):
     """A handler."""
     return lambda step, out: out.node("Mul", *step.bottoms, out.number("scale", scale), to=step.tops[0])

@@ -12,7 +12,7 @@ from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import convert_to_convolutions
 from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import refuse_overwriting, write_atomically
-from caffe_acu.onnx.check import Difference, can_check, differences
+from caffe_acu.onnx.check import Difference, can_check, differences, differences_inside
 from caffe_acu.onnx.model import Export, check_opset, make_model
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
 
@@ -67,12 +67,12 @@ def _as_convolutions(trained: TrainedNet) -> "tuple[caffe_pb2.NetParameter, Mapp
 
 
 def _checked(export: Export, reference: object) -> list[Difference]:
+    """Differences of the outputs; UserError tells the first value that is off by more than rounding explains."""
     found = differences(export, reference)
-    wrong = [one for one in found if not one.is_rounding]
-    if wrong:
-        worst = max(wrong, key=lambda one: one.largest / one.allowed if one.allowed else np.inf)
-        raise UserError(
-            f"blob {worst.blob!r} differs by {worst.largest:.3g} between Caffe and ONNX Runtime, where values reach "
-            f"{worst.scale:.3g}: more than rounding explains ({worst.allowed:.2g}); nothing is written"
-        )
+    for one in (*differences_inside(export, reference), *found):
+        if not one.is_rounding:
+            raise UserError(
+                f"blob {one.blob!r} differs by {one.largest:.3g} between Caffe and ONNX Runtime, where values reach "
+                f"{one.scale:.3g}: more than rounding explains ({one.allowed:.2g}); nothing is written"
+            )
     return found

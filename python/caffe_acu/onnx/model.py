@@ -72,15 +72,15 @@ def make_model(
         doc_string=source,
     )
     graph = Graph(model.graph, flow.inputs[0].name, flow.names, open_batch=not fixed)
-    for step in with_affine(flow):
+    steps = with_affine(flow)
+    for step in steps:
         write(step, Writer(graph, step))
     if graph.constant_bytes > _LARGEST:
         raise UserError(
             f"weights of {graph.constant_bytes / 2**30:.1f} GiB are more than an ONNX file holds (2 GiB); active "
             "convolutions with far synapses are smaller with --deform-conv"
         )
-    made = {name for node in model.graph.node for name in node.output}
-    inner = [top for step in flow.steps for top in step.tops if top.name in made and top.name in flow.readers]
+    inner = [top for step in steps for top in step.tops if top.name in flow.readers]
     model.graph.value_info.extend(_described(value, fixed) for value in inner)
     content = model.SerializeToString()
     # Full: the shapes that ONNX infers must be those of Caffe, which are written into the model.
