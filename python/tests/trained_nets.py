@@ -10,7 +10,6 @@ from caffe_acu.net_param import format_prototxt
 from caffe_acu.nets.zoo import all_models
 
 BATCH = 2
-_WIDEST = 1000  # outputs of inner products; AlexNet's 4096 are 200 MB, which every test would read and write
 # Height and width of the input; those of photographs are smaller than in the papers where the last pooling allows.
 FAMILIES = {
     "cvpr2017/plain_acu": (32, 32),
@@ -40,8 +39,8 @@ def trained(folder: str, where: Path, seed: int = 0, spread: float = 1.2) -> tup
     (source,) = (layer for layer in net.layer if layer.type == "Input")
     source.input_param.shape[0].dim[:] = [BATCH, 3, *FAMILIES[folder]]
     for layer in net.layer:
-        if layer.inner_product_param.num_output > _WIDEST:
-            layer.inner_product_param.num_output = _WIDEST
+        if layer.inner_product_param.num_output > 1000:  # AlexNet's 4096 are 200 MB, which every test would carry
+            layer.inner_product_param.num_output = 250
     prototxt, caffemodel = where / "deploy.prototxt", where / "net.caffemodel"
     prototxt.write_text(format_prototxt(net))
     caffe.set_random_seed(seed)
