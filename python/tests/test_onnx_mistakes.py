@@ -52,7 +52,7 @@ def wide(tmp_path, *options: str) -> Exported:
             of_data("Convolution", "convolution_param { num_output: 2 kernel_size: 2 axis: 2 }"),
             ["'it' (Convolution)", "axis 2", "reshape"],
         ),
-        (of_data("Log"), ["'it'", "NaN", "random inputs"]),
+        (of_data("Log") + layer("end", "TanH", "it"), ["'it'", "NaN", "random inputs", "trained weights?"]),
         (image(), ["no outputs"]),
         (of_data("ReLU").replace('top: "it"', 'top: ""'), ["'it' (ReLU)", "top without a name"]),
     ],

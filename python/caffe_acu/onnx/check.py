@@ -141,7 +141,10 @@ def _difference(value: Value, theirs: np.ndarray, ours: np.ndarray, share: float
     if theirs.shape != ours.shape:
         raise UserError(f"blob {value.name!r} has shape {theirs.shape} in Caffe, {ours.shape} in ONNX Runtime")
     if not np.isfinite(theirs).all():
-        raise UserError(f"blob {value.name!r} holds NaN or infinity in Caffe, on random inputs: nothing can be checked")
+        raise UserError(
+            f"blob {value.name!r} holds NaN or infinity in Caffe, on random inputs: nothing can be checked; "
+            "are these trained weights?"
+        )
     largest, scale = float(np.abs(theirs - ours).max()), float(np.abs(theirs).max())
     return Difference(value.name, theirs.shape, largest, scale, share * scale)
 
