@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from trained_nets import BATCH, FAMILIES, trained
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.net_param import read_prototxt
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
+from trained_nets import BATCH, FAMILIES, trained
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 CLOSE = 1e-4  # of the largest score
