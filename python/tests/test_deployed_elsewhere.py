@@ -56,10 +56,8 @@ def test_a_network_of_every_family(folder, options, tmp_path):
 
 
 def test_the_authors_network(shared, tmp_path):
-    files = (
-        MODELS / "cvpr2017" / "plain_authors" / "deploy.prototxt",
-        shared / "golden" / "plain_iter_10000.caffemodel",
-    )
+    weights = shared / "golden" / "plain_iter_10000.caffemodel"
+    files = (MODELS / "cvpr2017" / "plain_authors" / "deploy.prototxt", weights)
     images = np.random.default_rng(4).normal(0, 50, size=(1, 3, 32, 32)).astype(np.float32)
     check(files, deployed(files, tmp_path), images)
 
