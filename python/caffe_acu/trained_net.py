@@ -62,6 +62,7 @@ def read_trained(net: Path, weights: Path) -> TrainedNet:
     stored = {layer.name: layer for layer in trained.layer}
     with naming(weights):
         blobs = {name: _arrays(stored[name], of_layer) for name, of_layer in shapes.items()}
+        blobs = _as_shared(deployed, blobs, [layer.name for layer in trained.layer])
         for layer in deployed.layer:
             _check_numbers(layer, blobs.get(layer.name, []))
     return TrainedNet(deployed, blobs, net, weights)
@@ -165,6 +166,22 @@ def _arrays(layer: "caffe_pb2.LayerParameter", shapes: Sequence[tuple[int, ...]]
         return [blob_array(blob).reshape(shape) for blob, shape in zip(layer.blobs, shapes, strict=True)]
     except UserError as error:
         raise UserError(f"{label(layer)}: {error}") from error
+
+
+def _as_shared(
+    net: "caffe_pb2.NetParameter", blobs: Mapping[str, list[np.ndarray]], order: Sequence[str]
+) -> dict[str, list[np.ndarray]]:
+    """Parameters that layers share by name are one in Caffe, and hold what is read last: ``order`` is the file's."""
+    names = {(layer.name, i): param.name for layer in net.layer for i, param in enumerate(layer.param) if param.name}
+    last = {}
+    for layer in order:
+        for i, array in enumerate(blobs.get(layer, ())):
+            last[names.get((layer, i))] = array
+    return {
+        layer: [last[names[layer, i]].reshape(array.shape) if (layer, i) in names else array
+                for i, array in enumerate(arrays)]
+        for layer, arrays in blobs.items()
+    }  # fmt: skip
 
 
 def _check_numbers(layer: "caffe_pb2.LayerParameter", blobs: Sequence[np.ndarray]) -> None:

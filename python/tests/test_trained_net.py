@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import blob_array, read_net, set_blob
+from caffe_acu.net_param import blob_array, read_net, read_prototxt, set_blob
 from caffe_acu.trained_net import caffe_net, read_trained, weights_message
 from trained_nets import trained
+from trained_text import input_text, trained_of
 
 FOLDER = "grouped/resnet29_x2d_acu"
 
@@ -102,3 +103,21 @@ def test_another_networks_weights_are_told(files, tmp_path):
     _, weights = trained("cvpr2017/plain_acu", tmp_path / "other")
     with pytest.raises(UserError, match="has no weights for layer"):
         read_trained(files[0], weights)
+
+
+def test_shared_parameters_are_those_of_the_last_in_the_file(tmp_path):
+    """As in Caffe, also where a tool has changed one layer only."""
+    conv = "layer {{ name: '{0}' type: 'Convolution' bottom: 'data' top: '{0}' param {{ name: 'w' }} {1} }}"
+    text = input_text((1, 2, 5, 5)) + "".join(
+        conv.format(name, "convolution_param { num_output: 3 kernel_size: 3 }") for name in "abc"
+    )
+    net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    net.write_text(text)
+    message = weights_message(read_prototxt(net), trained_of(text).blobs)
+    message.layer.append(message.layer[1])  # a comes last
+    del message.layer[1]
+    weights.write_bytes(message.SerializeToString())
+    theirs, ours = caffe.Net(str(net), str(weights), caffe.TEST), read_trained(net, weights).blobs
+    for name in "abc":
+        for blob, array in zip(theirs.params[name], ours[name], strict=True):
+            np.testing.assert_array_equal(array, blob.data)
