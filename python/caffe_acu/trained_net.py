@@ -3,6 +3,7 @@
 What Caffe would end the process for is found here first, and told in one line.
 """
 
+import importlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def _deployed(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
     caffe = import_caffe()
     known = set(caffe.layer_type_list())
     deployed = caffe_pb2.NetParameter(name=net.name)
-    for name, shape in zip(net.input, input_shapes(net), strict=False):  # from before there were Input layers
+    for name, shape in zip(net.input, _declared_shapes(net), strict=True):  # from before there were Input layers
         source = deployed.layer.add(name=name, type="Input", top=[name])
         source.input_param.shape.append(shape)
     for layer in net.layer:
@@ -144,12 +145,55 @@ def _deployed(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
             raise UserError(f"{label(layer)}: this Caffe has no layer of that type")
         if not layer.bottom and layer.type not in _WITHOUT_BOTTOMS:
             raise UserError(f"{label(layer)} reads data, which are not needed here; give the deploy network")
+        if layer.type == "Input" and not layer.input_param.shape:
+            raise UserError(f"{label(layer)}: no shape; add input_param {{ shape {{ dim: .. }} }}")
+        if layer.type == "HDF5Output":
+            raise UserError(f"{label(layer)} would write a file; leave it out")
+        if layer.type == "Python":
+            _require_python(layer)
         copy = deployed.layer.add()
         copy.CopyFrom(layer)
         del copy.blobs[:]
         for field in _OF_PHASES:
             copy.ClearField(field)
+    _require_one_each(deployed)
     return deployed
+
+
+def _declared_shapes(net: "caffe_pb2.NetParameter") -> list["caffe_pb2.BlobShape"]:
+    """One for each of ``net.input``."""
+    shapes = input_shapes(net)
+    if len(shapes) == 1:
+        shapes *= len(net.input)
+    if len(shapes) != len(net.input):
+        raise UserError(
+            f"{len(net.input)} input(s), but {len(shapes)} shape(s); add input_shape {{ dim: .. }} for each"
+        )
+    return shapes
+
+
+def _require_python(layer: "caffe_pb2.LayerParameter") -> None:
+    """UserError if the class of a Python layer is not there; Caffe would print a traceback."""
+    param = layer.python_param
+    try:
+        getattr(importlib.import_module(param.module), param.layer)
+    except Exception as error:
+        raise UserError(
+            f"{label(layer)}: {param.module}.{param.layer} cannot be imported ({error}); is its folder in PYTHONPATH?"
+        ) from error
+
+
+def _require_one_each(net: "caffe_pb2.NetParameter") -> None:
+    """UserError for two layers of one name, of which Caffe would load one, and for a blob that two layers make."""
+    names, makers = set(), {}
+    for layer in net.layer:
+        if layer.name in names:
+            raise UserError(f"two layers are called {layer.name!r} in the test phase; their weights need two names")
+        names.add(layer.name)
+        for top in set(layer.top) - set(layer.bottom):
+            if top in makers:
+                raise UserError(f"{label(layer)}: its top {top!r} is made by layer {makers[top]!r} already")
+            makers[top] = layer.name
 
 
 def _load(net: "caffe_pb2.NetParameter") -> Any:

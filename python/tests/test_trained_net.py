@@ -6,7 +6,7 @@ import pytest
 
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, read_net, read_prototxt, set_blob
-from caffe_acu.trained_net import caffe_net, read_trained, weights_message
+from caffe_acu.trained_net import caffe_net, read_deploy, read_trained, weights_message
 from trained_nets import trained
 from trained_text import input_text, trained_of
 
@@ -68,6 +68,41 @@ def test_a_wrong_network_gets_one_line(files, tmp_path, old, new, expected):
         read_trained(path, files[1])
     assert expected in str(caught.value) and "\n" not in str(caught.value)
     assert "wrong.prototxt: layer" in str(caught.value) or "net.caffemodel: " in str(caught.value)
+
+
+SCALE = "layer { name: 's' type: 'Scale' bottom: 'data' top: '%s' }"
+PYTHON = "layer { name: 'p' type: 'Python' bottom: 'data' top: 'p' python_param { module: '%s' layer: 'L' } }"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (2 * (SCALE % "s"), "two layers are called 's' in the test phase"),
+        (
+            SCALE % "s" + SCALE.replace("'s'", "'t'") % "s",
+            "layer 't' (Scale): its top 's' is made by layer 's' already",
+        ),
+        (PYTHON % "not_there", "not_there.L cannot be imported (No module named 'not_there'); is its folder"),
+        (PYTHON % "json", "layer 'p' (Python): json.L cannot be imported"),
+        ("layer { name: 'h' type: 'HDF5Output' bottom: 'data' }", "would write a file; leave it out"),
+        ("layer { name: 'i' type: 'Input' top: 'i' }", "layer 'i' (Input): no shape; add input_param { shape"),
+        (
+            "input: 'a' input: 'b' input: 'c' input_shape { dim: 1 } input_shape { dim: 1 }",
+            "3 input(s), but 2 shape(s)",
+        ),
+    ],
+)
+def test_what_caffe_would_end_the_process_for_or_do_unasked(tmp_path, text, expected):
+    (tmp_path / "net.prototxt").write_text(input_text((1, 2, 5, 5)) + text)
+    with pytest.raises(UserError) as caught:
+        read_deploy(tmp_path / "net.prototxt")
+    assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_one_shape_serves_all_inputs(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text("input: 'a' input: 'b' input_shape { dim: 2 dim: 3 }" + SCALE.replace("data", "b") % "s")
+    assert [list(layer.input_param.shape[0].dim) for layer in read_deploy(path).layer[:2]] == [[2, 3]] * 2
 
 
 def set_value(blob: int, value: float):
