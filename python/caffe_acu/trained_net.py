@@ -5,7 +5,8 @@ What Caffe would end the process for is found here first, and told in one line.
 
 import importlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ def read_trained(net: Path, weights: Path) -> TrainedNet:
     """
     deployed, trained = read_deploy(net), read_net(weights)
     shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in _load(deployed).params.items()}
+    with naming(net):
+        _require_own_names(deployed, shapes)
     check_weights(shapes, trained, weights)
     stored = {layer.name: layer for layer in trained.layer}
     with naming(weights):
@@ -156,7 +159,7 @@ def _deployed(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
         del copy.blobs[:]
         for field in _OF_PHASES:
             copy.ClearField(field)
-    _require_one_each(deployed)
+    _require_one_maker(deployed)
     return deployed
 
 
@@ -166,9 +169,7 @@ def _declared_shapes(net: "caffe_pb2.NetParameter") -> list["caffe_pb2.BlobShape
     if len(shapes) == 1:
         shapes *= len(net.input)
     if len(shapes) != len(net.input):
-        raise UserError(
-            f"{len(net.input)} input(s), but {len(shapes)} shape(s); add input_shape {{ dim: .. }} for each"
-        )
+        raise UserError(f"{len(net.input)} input(s), but {len(shapes)} shape(s); add input_shape for each")
     return shapes
 
 
@@ -178,22 +179,26 @@ def _require_python(layer: "caffe_pb2.LayerParameter") -> None:
     try:
         getattr(importlib.import_module(param.module), param.layer)
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{label(layer)}: {param.module}.{param.layer} cannot be imported ({error}); is its folder in PYTHONPATH?"
+            f"{label(layer)}: {param.module}.{param.layer} cannot be imported ({reason}); is its folder in PYTHONPATH?"
         ) from error
 
 
-def _require_one_each(net: "caffe_pb2.NetParameter") -> None:
-    """UserError for two layers of one name, of which Caffe would load one, and for a blob that two layers make."""
-    names, makers = set(), {}
+def _require_one_maker(net: "caffe_pb2.NetParameter") -> None:
+    makers: dict[str, str] = {}
     for layer in net.layer:
-        if layer.name in names:
-            raise UserError(f"two layers are called {layer.name!r} in the test phase; their weights need two names")
-        names.add(layer.name)
         for top in set(layer.top) - set(layer.bottom):
             if top in makers:
                 raise UserError(f"{label(layer)}: its top {top!r} is made by layer {makers[top]!r} already")
             makers[top] = layer.name
+
+
+def _require_own_names(net: "caffe_pb2.NetParameter", with_weights: Collection[str]) -> None:
+    times = Counter(layer.name for layer in net.layer)
+    for name in with_weights:
+        if times[name] > 1:
+            raise UserError(f"{times[name]} layers are called {name!r}; weights are found by the names of layers")
 
 
 def _load(net: "caffe_pb2.NetParameter") -> Any:

@@ -77,11 +77,7 @@ PYTHON = "layer { name: 'p' type: 'Python' bottom: 'data' top: 'p' python_param 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (2 * (SCALE % "s"), "two layers are called 's' in the test phase"),
-        (
-            SCALE % "s" + SCALE.replace("'s'", "'t'") % "s",
-            "layer 't' (Scale): its top 's' is made by layer 's' already",
-        ),
+        (2 * (SCALE % "t"), "layer 's' (Scale): its top 't' is made by layer 's' already"),
         (PYTHON % "not_there", "not_there.L cannot be imported (No module named 'not_there'); is its folder"),
         (PYTHON % "json", "layer 'p' (Python): json.L cannot be imported"),
         ("layer { name: 'h' type: 'HDF5Output' bottom: 'data' }", "would write a file; leave it out"),
@@ -97,6 +93,17 @@ def test_what_caffe_would_end_the_process_for_or_do_unasked(tmp_path, text, expe
     with pytest.raises(UserError) as caught:
         read_deploy(tmp_path / "net.prototxt")
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_layers_of_one_name(tmp_path):
+    path = tmp_path / "net.prototxt"
+    once = "layer { name: 's' type: '%s' bottom: 'data' top: '%s' }"
+    path.write_text(input_text((1, 2, 5, 5)) + once % ("ReLU", "a") + once % ("Sigmoid", "b"))
+    (tmp_path / "net.caffemodel").write_bytes(read_prototxt(path).SerializeToString())
+    assert read_trained(path, tmp_path / "net.caffemodel").blobs == {}
+    path.write_text(input_text((1, 2, 5, 5)) + once % ("ReLU", "a") + once % ("Scale", "b"))
+    with pytest.raises(UserError, match=r"net\.prototxt: 2 layers are called 's'; weights are found by the names"):
+        read_trained(path, tmp_path / "net.caffemodel")
 
 
 def test_one_shape_serves_all_inputs(tmp_path):
