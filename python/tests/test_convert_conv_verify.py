@@ -153,6 +153,24 @@ def test_values_that_are_not_finite(layer):
         verify(trained, convert_to_convolutions(trained))
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ("type: 'HingeLoss' bottom: 'prob' bottom: 'number'", "dim: 2"),
+        ("type: 'SoftmaxWithLoss' bottom: 'b' bottom: 'number'", "dim: 2 dim: 5 dim: 4"),
+        ("type: 'BatchReindex' bottom: 'b' bottom: 'number'", "dim: 3"),
+        ("type: 'Embed' bottom: 'number' embed_param { input_dim: 2 num_output: 3 }", "dim: 4"),
+    ],
+)
+def test_inputs_that_are_looked_up(layer, shape):
+    """Caffe reads and writes wherever a wrong index leads."""
+    number = f"layer {{ name: 'number' type: 'Input' top: 'number' input_param {{ shape {{ {shape} }} }} }}"
+    trained = network(number + NETWORK + f"layer {{ name: 'looks' {layer} top: 'looks' }}")
+    differences = verify(trained, convert_to_convolutions(trained))
+    assert differences.blobs["number"].magnitude == 0 and differences.blobs["looks"].magnitude > 0
+    assert differences.blobs["data"].magnitude > 1
+
+
 @pytest.mark.parametrize("groups", [1, 4, 8])
 def test_pruned_kernels_are_checked_against_what_is_left_of_them(groups, monkeypatch):
     layer = "layer { name: 'a' type: 'GroupedACU' bottom: 'data' top: 'a' convolution_param { num_output: 8 "

@@ -32,6 +32,20 @@ from caffe_acu.errors import UserError
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.trained_net import TrainedNet, caffe_net
 
+# Bottoms that hold the number of a class, a word or an image, which Caffe looks up unchecked, or whether a sequence
+# goes on: 0 always makes sense.
+_INDICES: Mapping[str, tuple[int, ...]] = {
+    "Accuracy": (1,),
+    "BatchReindex": (1,),
+    "Embed": (0,),
+    "HingeLoss": (1,),
+    "InfogainLoss": (1,),
+    "LSTM": (1,),
+    "MultinomialLogisticLoss": (1,),
+    "RNN": (1,),
+    "SoftmaxWithLoss": (1,),
+}
+
 Arrays = Mapping[str, np.ndarray]
 
 _U = 2.0**-24  # of a single rounding, relative
@@ -80,7 +94,7 @@ def verify(trained: TrainedNet, converted: ConvertedNet, seed: int = 0) -> Diffe
     outputs that are not finite.
     """
     original = caffe_net(trained.net, trained.blobs)
-    inputs = _inputs(original, np.random.default_rng(seed))
+    inputs = _inputs(trained.net, original, np.random.default_rng(seed))
     layers, after = _layer_by_layer(converted, original, inputs)
     new = caffe_net(converted.net, converted.blobs)
     _run(new, inputs)
@@ -101,16 +115,24 @@ def verify(trained: TrainedNet, converted: ConvertedNet, seed: int = 0) -> Diffe
     return Differences(layers, blobs, tuple(original.outputs))
 
 
-def _inputs(net: Any, random: np.random.Generator) -> Arrays:
+def random_inputs(net: "caffe_pb2.NetParameter", loaded: Any, random: np.random.Generator) -> Arrays:
+    """Standard normal values for all tops of Input layers; 0 for those that are no values, but indices.
+
+    ``net`` is what ``loaded``, a ``caffe.Net``, was made of.
+    """
+    indices = {layer.bottom[i] for layer in net.layer for i in _INDICES.get(layer.type, ()) if i < len(layer.bottom)}
+    shapes = {name: loaded.blobs[name].data.shape for name in loaded.inputs}
+    return {name: np.zeros(shape) if name in indices else random.normal(size=shape) for name, shape in shapes.items()}
+
+
+def _inputs(net: "caffe_pb2.NetParameter", loaded: Any, random: np.random.Generator) -> Arrays:
     """What the layers without bottoms make; random, where they are of type Input."""
-    values = {}
-    for i, layer in enumerate(net.layers):
-        if not len(net._bottom_ids(i)):
-            net._forward(i, i)
-            for top in net._top_ids(i):
-                data = net._blobs[top].data
-                of_input = layer.type == "Input"
-                values[net._blob_names[top]] = random.normal(size=data.shape) if of_input else data.copy()
+    values = dict(random_inputs(net, loaded, random))
+    for i in range(len(loaded.layers)):
+        if not len(loaded._bottom_ids(i)):
+            loaded._forward(i, i)
+            for top in loaded._top_ids(i):
+                values.setdefault(loaded._blob_names[top], loaded._blobs[top].data.copy())
     return values
 
 
