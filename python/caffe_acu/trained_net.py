@@ -16,7 +16,7 @@ import numpy as np
 from caffe_acu.active_layer import ACTIVE_TYPES, check_division, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.graph import input_channels
-from caffe_acu.counts.network import count_network
+from caffe_acu.counts.network import UnknownShape, count_network
 from caffe_acu.errors import UserError, naming
 from caffe_acu.kernels import statistics
 from caffe_acu.net_param import (
@@ -77,7 +77,10 @@ def read_deploy(net: Path) -> "caffe_pb2.NetParameter":
     described = read_prototxt(net)
     with naming(net):
         deployed = _deployed(described)
-        count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
+        try:
+            count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
+        except UnknownShape as error:
+            raise UserError(f"{error.what}; give the network up to there, and the rest as another") from error
         for layer, channels in zip(deployed.layer, input_channels(deployed), strict=True):
             if layer.type in ACTIVE_TYPES and channels is not None:
                 check_division(layer, read_active_layer(layer), channels)

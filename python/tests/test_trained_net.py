@@ -80,6 +80,10 @@ PYTHON = "layer { name: 'p' type: 'Python' bottom: 'data' top: 'p' python_param 
         (2 * (SCALE % "t"), "layer 's' (Scale): its top 't' is made by layer 's' already"),
         (PYTHON % "not_there", "not_there.L cannot be imported (No module named 'not_there'); is its folder"),
         (PYTHON % "json", "layer 'p' (Python): json.L cannot be imported"),
+        (
+            PYTHON.replace("'L'", "'loads'") % "json" + SCALE.replace("data", "p") % "s",
+            "first that of 'p'; give the network up to there, and the rest as another",
+        ),
         ("layer { name: 'h' type: 'HDF5Output' bottom: 'data' }", "would write a file; leave it out"),
         ("layer { name: 'i' type: 'Input' top: 'i' }", "layer 'i' (Input): no shape; add input_param { shape"),
         (
