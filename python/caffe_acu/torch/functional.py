@@ -8,9 +8,11 @@ be nearly empty, each gets a small convolution of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from caffe_acu.start_shapes import Pair
@@ -97,30 +99,11 @@ def active_conv2d(
     """
     weight = weight.flatten(2)
     visible = geometry.visible(x.shape[-2:])
-    learns = torch.is_grad_enabled() and positions.requires_grad
-    boxes = [box.clipped(*visible) for box in synapse_boxes(positions, learns)]
+    boxes = [box.clipped(*visible) for box in synapse_boxes(positions, _differentiated(positions))]
     whole = enclosing(boxes)
     if whole.area <= _MOSTLY_EMPTY * sum(box.area for box in boxes):
-        return _convolve(
-            x, dense_kernel(weight, positions, whole, groups), bias, pads(geometry, whole), geometry, groups
-        )
-    out = geometry.output_size(x.shape[-2:])
-    padded = _pad(x, pads(geometry, whole))
-    result: Tensor | None = None
-    for k, box in enumerate(boxes):
-        kernel = dense_kernel(weight[:, :, k : k + 1], positions[:, k : k + 1], box, groups)
-        rows, columns = (
-            slice(first, first + (n - 1) * stride + size)
-            for first, n, stride, size in zip(
-                (box.top - whole.top, box.left - whole.left), out, geometry.stride, box.size, strict=True
-            )
-        )
-        part = functional.conv2d(
-            padded[..., rows, columns], kernel, None if result is not None else bias, geometry.stride, groups=groups
-        )
-        result = part if result is None else result + part
-    assert result is not None
-    return result
+        return _at_once(x, dense_kernel(weight, positions, whole, groups), bias, geometry, whole, groups)
+    return _one_by_one(x, weight, bias, positions, geometry, boxes, groups)
 
 
 def synapse_boxes(positions: Tensor, learns: bool) -> list[Box]:
@@ -186,13 +169,46 @@ def _shares(displacement: Tensor, first: int, last: int) -> Tensor:
     return (pixel == 0) * (1 - fraction) + (pixel == 1) * fraction
 
 
-def _convolve(
-    x: Tensor, kernel: Tensor, bias: Tensor | None, padding: tuple[Pair, Pair], stride: Pair, groups: int
-) -> Tensor:
-    (above, below), (left, right) = padding
+def _differentiated(positions: Tensor) -> bool:
+    backward = torch.is_grad_enabled() and positions.requires_grad
+    return backward or forward_ad.unpack_dual(positions).tangent is not None
+
+
+def _at_once(x: Tensor, kernel: Tensor, bias: Tensor | None, geometry: Geometry, box: Box, groups: int) -> Tensor:
+    """The convolution with the kernel on that box."""
+    (above, below), (left, right) = padding = pads(geometry, box)
     if above == below >= 0 and left == right >= 0:  # the convolution pads without a copy
-        return functional.conv2d(x, kernel, bias, stride, (above, left), groups=groups)
-    return functional.conv2d(_pad(x, padding), kernel, bias, stride, groups=groups)
+        return functional.conv2d(x, kernel, bias, geometry.stride, (above, left), groups=groups)
+    return functional.conv2d(_pad(x, padding), kernel, bias, geometry.stride, groups=groups)
+
+
+def _one_by_one(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    positions: Tensor,
+    geometry: Geometry,
+    boxes: Sequence[Box],
+    groups: int,
+) -> Tensor:
+    """A convolution for each synapse, with the kernel on its box, of its part of the padded input."""
+    whole, out = enclosing(boxes), geometry.output_size(x.shape[-2:])
+    padded = _pad(x, pads(geometry, whole))
+
+    def of_synapse(k: int) -> Tensor:
+        box = boxes[k]
+        rows, columns = (
+            slice(first, first + (count - 1) * stride + size)
+            for first, count, stride, size in zip(
+                (box.top - whole.top, box.left - whole.left), out, geometry.stride, box.size, strict=True
+            )
+        )
+        kernel = dense_kernel(weight[:, :, k : k + 1], positions[:, k : k + 1], box, groups)
+        return functional.conv2d(
+            padded[..., rows, columns], kernel, bias if k == 0 else None, geometry.stride, groups=groups
+        )
+
+    return reduce(torch.add, map(of_synapse, range(len(boxes))))
 
 
 def _pad(x: Tensor, padding: tuple[Pair, Pair]) -> Tensor:

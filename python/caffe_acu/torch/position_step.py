@@ -55,9 +55,9 @@ def normalize_position_gradients(module: nn.Module, scale: float | torch.Tensor 
 def register_position_step(module: nn.Module, optimizer: torch.optim.Optimizer) -> RemovableHandle:
     """From now on every step of ``optimizer`` treats the positions of ``module`` as Caffe's solver does.
 
-    Before the step gradients of positions are normalized, or forgotten while a layer's warm-up lasts: then its
-    positions stay, and the optimizer gathers no momentum for them. The number of steps is kept in the optimizer, whose
-    state_dict has it. Works with gradient accumulation, closures, DistributedDataParallel and GradScaler; clipping
+    Before the step gradients of positions are normalized, or set to 0 while a layer's warm-up lasts: then its positions
+    stay, unless they decay, and the optimizer gathers no momentum for them. The number of steps is kept in the
+    optimizer, whose state_dict has it. Works with gradient accumulation, closures, DistributedDataParallel and GradScaler; clipping
     should leave out :func:`position_parameters`, as Caffe's does. The result's ``remove()`` ends it.
     """
     optimizer.param_groups[0].setdefault(_STEPS, 0)
@@ -71,8 +71,8 @@ def register_position_step(module: nn.Module, optimizer: torch.optim.Optimizer) 
 
         def prepare() -> None:
             for layer in _active_layers(module):
-                if step < layer.warmup_iterations:
-                    layer.positions.grad = None
+                if step < layer.warmup_iterations and layer.positions.grad is not None:
+                    layer.positions.grad.zero_()  # None would be no better: fused SGD then misses a buffer later
             normalize_position_gradients(module, 1.0 if scale is None else scale)
 
         # With a closure, the first argument after the optimizer, gradients come to be within the step.
