@@ -40,7 +40,7 @@ def from_caffe(
     with naming(path):
         description = _find(read_net(path), layer)
         with naming(label(description)):
-            return _read(description).to(device=device, dtype=dtype)
+            return _read(description, device, dtype)
 
 
 def load_caffemodel(module: ActiveConv2d, path: str | Path, layer: str) -> None:
@@ -48,7 +48,7 @@ def load_caffemodel(module: ActiveConv2d, path: str | Path, layer: str) -> None:
 
     UserError also if the layer there is another: channels, kernel, stride, padding, groups, position sets or bias.
     """
-    loaded = from_caffe(path, layer)
+    loaded = from_caffe(path, layer, dtype=module.weight.dtype)
     for what, here, there in _geometries(module, loaded):
         if here != there:
             raise UserError(f"{path}: layer {layer!r}: {what} {there}; the module has {here}")
@@ -63,13 +63,13 @@ def save_caffemodel(path: str | Path, module: nn.Module) -> None:
     the file cannot be written.
     """
     net = caffe_pb2.NetParameter()
-    for name, layer in module.named_modules():
-        if isinstance(layer, ActiveConv2d):
-            _describe(layer, net.layer.add(name=name or "layer"))
-    if not net.layer:
-        raise UserError(f"{path}: not written: no ActiveConv2d in the module")
     with naming(path):
-        write_atomically(path, net.SerializeToString())
+        for name, layer in module.named_modules():
+            if isinstance(layer, ActiveConv2d):
+                _describe(layer, net.layer.add(name=name or "layer"))
+        if not net.layer:
+            raise UserError("not written: there is no ActiveConv2d in the module")
+    write_atomically(path, net.SerializeToString())
 
 
 def _find(net: "caffe_pb2.NetParameter", name: str) -> "caffe_pb2.LayerParameter":
@@ -81,7 +81,9 @@ def _find(net: "caffe_pb2.NetParameter", name: str) -> "caffe_pb2.LayerParameter
     raise UserError(f"no active convolution {name!r} with weights; there are {there}")
 
 
-def _read(description: "caffe_pb2.LayerParameter") -> ActiveConv2d:
+def _read(
+    description: "caffe_pb2.LayerParameter", device: torch.device | str | None, dtype: torch.dtype | None
+) -> ActiveConv2d:
     active = read_active_layer(description)
     if active.sets_slice_outputs and active.sets > 1:
         raise UserError(
@@ -111,10 +113,13 @@ def _read(description: "caffe_pb2.LayerParameter") -> ActiveConv2d:
         groups=active.groups,
         bias=description.convolution_param.bias_term,
         position_groups=active.sets,
+        position_noise=of_acu.position_noise,
         fixed_synapse=None if active.fixed_rule == AT_ORIGIN else active.fixed_rule,
         learn_positions=learn,
         normalize_gradient=normalize,
         warmup_iterations=active.warmup_iter,
+        device=device,
+        dtype=dtype,
         **shape,
     )
     with torch.no_grad():

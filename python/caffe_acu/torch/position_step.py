@@ -57,8 +57,9 @@ def register_position_step(module: nn.Module, optimizer: torch.optim.Optimizer) 
 
     Before the step gradients of positions are normalized, or set to 0 while a layer's warm-up lasts: then its positions
     stay, unless they decay, and the optimizer gathers no momentum for them. The number of steps is kept in the
-    optimizer, whose state_dict has it. Works with gradient accumulation, closures, DistributedDataParallel and GradScaler; clipping
-    should leave out :func:`position_parameters`, as Caffe's does. The result's ``remove()`` ends it.
+    optimizer, whose state_dict has it. Works with gradient accumulation, closures, DistributedDataParallel and
+    GradScaler; clipping should leave out :func:`position_parameters`, as Caffe's does. The result's ``remove()`` ends
+    it.
     """
     optimizer.param_groups[0].setdefault(_STEPS, 0)
 
