@@ -244,6 +244,17 @@ def test_half_precision(dtype):
     assert_same({"output": module(x.to(dtype)).detach().float().numpy()}, {"output": expected["output"]}, tolerance)
 
 
+def test_kernels_are_made_in_single_precision_whatever_the_rest_is():
+    module = Case("", settings={"groups": 2}).module()
+    weight, positions, box = module.weight.detach().flatten(2), module.positions.detach(), functional.Box(-2, -2, 2, 2)
+    expected = functional.dense_kernel(weight, positions, box, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(functional.dense_kernel(weight, positions, box, 2), expected)
+    in_halves = functional.dense_kernel(weight.half(), positions.half(), box, 2)
+    rounded = functional.dense_kernel(weight.half().float(), positions.half().float(), box, 2)
+    assert torch.equal(in_halves, rounded.half())
+
+
 def test_what_is_not_a_number_shows():
     module, x = ActiveConv2d(2, 2, 3, padding=1, groups=2), torch.randn(1, 2, 5, 5)
     with torch.no_grad():

@@ -24,6 +24,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] = (7, 9)
     reach: float = 0.9  # pixels off the start, at most
+    scale: float = 1  # of the positions thereafter
     far: tuple[float, float] | None = None  # where the first synapse of the last set is put
 
     def module(self, seed: int = 0) -> ActiveConv2d:
@@ -34,6 +35,7 @@ class Case:
         module = ActiveConv2d(self.channels, self.outputs, kernel, positions=start, fixed_synapse=-1, **self.settings)
         with torch.no_grad():
             module.positions.add_(torch.empty_like(module.positions).uniform_(-self.reach, self.reach))
+            module.positions.mul_(self.scale)
             for axis, every in ((0, 3), (1, 4)):
                 module.positions[:, ::every, axis] = module.positions[:, ::every, axis].round()
             if self.far:
@@ -64,6 +66,7 @@ CASES = [
     Case("corner", settings={"padding": 1}, far=(-7.5, 6.25)),
     Case("outside", settings={"padding": 1, "position_groups": 2}, far=(1e6, -30.5)),
     Case("all-outside", explicit=1, settings={"padding": 1}, far=(-40.25, 0.0)),
+    Case("within-the-kernel", kernel=(5, 5), settings={"groups": 2}, reach=0, scale=0.2),
     Case("wide-padding", kernel=(2, 2), settings={"padding": (5, 4)}),
     Case("more-stride-than-kernel", kernel=(1, 1), settings={"stride": 4}, reach=1.5),
 ]

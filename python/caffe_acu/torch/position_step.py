@@ -42,12 +42,10 @@ def normalize_position_gradients(module: nn.Module, scale: float | torch.Tensor 
     For all active convolutions in ``module`` with normalize_gradient. To be called when gradients are complete: after
     all passes and, in a data-parallel training, their mean over the processes.
     """
-    done = set()
     for layer in _active_layers(module):
         gradient = layer.positions.grad
-        if gradient is None or not layer.normalize_gradient or layer.positions in done:
+        if gradient is None or not layer.normalize_gradient:
             continue
-        done.add(layer.positions)
         length = torch.hypot(*gradient.unbind(-1)).unsqueeze(-1)
         gradient.div_(torch.where(length == 0, 1, length)).mul_(scale)
 
