@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import Any
@@ -46,7 +46,7 @@ def measure_layer(
             chosen[candidate] = workers[place]
         except Refused as reason:
             notes.append(f"{label} was not measured on {case.name}: {reason}")
-    notes += _disagreements(case, digests)
+    notes += disagreements(case, digests, _SAME, CANDIDATES)
     rows = []
     for pass_ in PASSES:
         samples = time_candidates(chosen, pass_, rounds, progress)
@@ -65,15 +65,21 @@ def measure_layer(
     return rows, notes
 
 
-def _disagreements(case: LayerCase, digests: dict[str, dict[str, list[float]]]) -> list[str]:
+def disagreements(
+    case: LayerCase,
+    digests: dict[str, dict[str, list[float]]],
+    same: Iterable[tuple[str, str]],
+    candidates: dict[str, tuple[str, str]],
+) -> list[str]:
+    """A line for each result in which two candidates that compute the same differ."""
     notes = []
-    for ours, peer in _SAME:
+    for ours, peer in same:
         for what in digests.get(ours, {}).keys() & digests.get(peer, {}).keys():
             a, b = digests[ours][what], digests[peer][what]
             scale = max(map(abs, b)) or 1.0
             largest = max(abs(x - y) for x, y in zip(a, b, strict=True)) / scale
             if not largest <= _AGREEMENT:
-                labels = CANDIDATES[ours][1], CANDIDATES[peer][1]
+                labels = candidates[ours][1], candidates[peer][1]
                 notes.append(f"DIFFERENT RESULTS on {case.name}: {what} of {' and '.join(labels)} by {largest:.1e}")
     return notes
 

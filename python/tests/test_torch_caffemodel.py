@@ -15,7 +15,7 @@ from caffe_acu.net_param import read_net  # noqa: E402
 from caffe_acu.positions import read_positions  # noqa: E402
 from caffe_acu.torch import ActiveConv2d  # noqa: E402
 from caffe_acu.torch.caffemodel import from_caffe, load_caffemodel, save_caffemodel  # noqa: E402
-from torch_layers import CASES, Case, caffe_net, source  # noqa: E402
+from torch_pair import CASES, Case, caffe_net, source  # noqa: E402
 
 each_case = pytest.mark.parametrize(
     "case", [case for case in CASES if case.far != (1e6, -30.5)], ids=lambda case: case.name

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 from caffe_acu.kernels import extrapolate  # noqa: E402
 from caffe_acu.torch import ActiveConv2d, functional  # noqa: E402
-from torch_layers import CASES, Case, assert_same, in_caffe, in_torch, output_gradient  # noqa: E402
+from torch_pair import CASES, Case, assert_same, in_caffe, in_torch, output_gradient  # noqa: E402
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 AT_ONCE, ONE_BY_ONE = float("inf"), 0.0  # for the share of a kernel that may be empty

@@ -16,7 +16,7 @@ from caffe_acu.torch import (  # noqa: E402
     position_parameters,
     register_position_step,
 )
-from torch_layers import description, give_values, source  # noqa: E402
+from torch_pair import description, give_values, source  # noqa: E402
 from torch_training import (  # noqa: E402
     DECAY,
     MOMENTUM,
