@@ -22,7 +22,7 @@ from others import OtherProcesses, note
 from outcome import exit_code
 from protocol import Refused, Worker, WorkerError
 from report import NOTHING, milliseconds, number, origin, table
-from sections import disagreements
+from sections import prepare_layer
 from shapes import CAFFE, PASSES, TORCH, LayerCase, depthwise
 from tqdm import tqdm
 from workers import caffe_worker, torch_worker
@@ -109,16 +109,8 @@ def _run(options: argparse.Namespace) -> None:
 def _measure(
     case: LayerCase, workers: dict[str, Worker], rounds: int, bar: tqdm
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    chosen, digests, notes = {}, {}, []
-    for candidate, (place, label) in _CANDIDATES.items():
-        if place not in workers:
-            continue
-        try:
-            digests[candidate] = workers[place].ask("prepare", candidate=candidate, case=asdict(case))
-            chosen[candidate] = workers[place]
-        except Refused as reason:
-            notes.append(f"{label} was not measured: {reason}")
-    notes += disagreements(case, digests, _SAME, _CANDIDATES)
+    there = {name: candidate for name, candidate in _CANDIDATES.items() if candidate[0] in workers}
+    chosen, notes = prepare_layer(case, workers, there, _SAME)
     rows = []
     for pass_ in PASSES:
         samples = time_candidates(chosen, pass_, rounds, bar.update)

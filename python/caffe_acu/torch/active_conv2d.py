@@ -1,7 +1,7 @@
 """The layer: ACU and GroupedACU of Caffe as an ``nn.Module`` in the manner of ``nn.Conv2d``."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from caffe_acu.start_shapes import Pair, lattice
 from caffe_acu.torch.functional import Geometry, active_conv2d, dense_kernel, enclosing, pads, synapse_boxes
 
 _LARGEST = 2**28  # values of a dense kernel
-_NO_SYNAPSE = -1
+_NO_SYNAPSE = -1  # as in active_layer, which needs a built Caffe
 
 
 class ActiveConv2d(nn.Module):
@@ -245,5 +245,5 @@ def _pair(value: int | Sequence[int], name: str, least: int) -> Pair:
     return pair
 
 
-def _each(of_axis) -> Pair:
+def _each(of_axis: Callable[[int], int]) -> Pair:
     return of_axis(0), of_axis(1)
