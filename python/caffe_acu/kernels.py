@@ -30,6 +30,15 @@ class PaddedKernel:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Size and pad of a Convolution's kernel, and where in it the taps of a box begin."""
+
+    before: Pair  # rows above the box and columns to the left of it
+    size: Pair
+    pad: Pair
+
+
+@dataclass(frozen=True)
 class DenseKernel:
     """The extrapolated weights of Theorem 2, no larger than the positions of all sets together ask for."""
 
@@ -45,17 +54,12 @@ class DenseKernel:
         gives taps -a to a around the base point, an even one -a to a - 1, with a large enough for all of them and
         for a padding that is not negative.
         """
-        centre = (extent[0] // 2, extent[1] // 2) if centre is None else centre
-        weight, pads = self.weight, []
-        for axis in (0, 1):
-            before, size, padding = _symmetric(
-                self.origin[axis], self.weight.shape[2 + axis], extent[axis], centre[axis], pad[axis]
-            )
-            widths = [(0, 0)] * 4
-            widths[2 + axis] = (before, size - before - weight.shape[2 + axis])
-            weight = np.pad(weight, widths)
-            pads.append(padding)
-        return PaddedKernel(weight, (pads[0], pads[1]), self.groups)
+        window = smallest_window(self.origin, self.weight.shape[2:], extent, pad, centre)
+        widths = [
+            (before, size - before - taps)
+            for before, size, taps in zip(window.before, window.size, self.weight.shape[2:], strict=True)
+        ]
+        return PaddedKernel(np.pad(self.weight, [(0, 0), (0, 0), *widths]), window.pad, self.groups)
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,7 @@ def extrapolate(weight: np.ndarray, x: np.ndarray, y: np.ndarray, groups: int = 
         raise UserError(f"{outputs} outputs cannot be divided into {groups} groups")
     if channels % sets:
         raise UserError(f"{channels} input channels cannot be divided into {sets} position sets")
-    group = np.arange(outputs) // (outputs // groups)
-    channel = group[:, None] * per_group + np.arange(per_group)
-    return _extrapolate(weight, x, y, channel * sets // channels, groups)
+    return _extrapolate(weight, x, y, input_sets(weight.shape[:2], groups, sets), groups)
 
 
 def extrapolate_output_sets(weight: np.ndarray, x: np.ndarray, y: np.ndarray) -> DenseKernel:
@@ -114,8 +116,28 @@ def extrapolate_output_sets(weight: np.ndarray, x: np.ndarray, y: np.ndarray) ->
     outputs, channels, _ = weight.shape
     if outputs % len(x):
         raise UserError(f"{outputs} outputs cannot be divided into {len(x)} position sets")
-    set_of = np.repeat(np.arange(outputs) * len(x) // outputs, channels).reshape(outputs, channels)
-    return _extrapolate(weight, x, y, set_of, groups=1)
+    return _extrapolate(weight, x, y, output_sets(weight.shape[:2], len(x)), groups=1)
+
+
+def input_sets(pairs: Pair, groups: int, sets: int) -> np.ndarray:
+    """(D, C / groups), the position set of each pair of an output and an input, where sets divide the inputs."""
+    outputs, per_group = pairs
+    group = np.arange(outputs) // (outputs // groups)
+    channel = group[:, None] * per_group + np.arange(per_group)
+    return channel * sets // (per_group * groups)
+
+
+def output_sets(pairs: Pair, sets: int) -> np.ndarray:
+    """As :func:`input_sets`, where sets divide the outputs: (D, C)."""
+    outputs, channels = pairs
+    return np.repeat(np.arange(outputs) * sets // outputs, channels).reshape(outputs, channels)
+
+
+def smallest_window(origin: Pair, size: Pair, extent: Pair, pad: Pair, centre: Pair | None = None) -> Window:
+    """The window of :meth:`DenseKernel.padded` for a box of taps, as of :func:`statistics`, without the weights."""
+    centre = (extent[0] // 2, extent[1] // 2) if centre is None else centre
+    rows, columns = (_symmetric(origin[i], size[i], extent[i], centre[i], pad[i]) for i in (0, 1))
+    return Window(*zip(rows, columns, strict=True))
 
 
 def as_active(weight: np.ndarray, dilation: Pair = (1, 1)) -> ActiveKernel:

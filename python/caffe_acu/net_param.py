@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -165,6 +165,19 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     write_together({Path(path): content})
 
 
+def refuse_overwriting(read: Iterable[Path], written: Iterable[Path]) -> None:
+    """UserError if a file would be written over that is read, or is an output already. Links are followed."""
+    sources = {os.path.realpath(path) for path in read}
+    outputs = set()
+    for path in written:
+        real = os.path.realpath(path)
+        if real in sources:
+            raise UserError(f"{path}: is read and would be written over; give the output another name")
+        if real in outputs:
+            raise UserError(f"{path}: two outputs would be one file; give them two names")
+        outputs.add(real)
+
+
 def write_together(contents: Mapping[Path, str | bytes]) -> None:
     """Writes files of which none appears before all are whole; makes their folders; UserError if that fails.
 
@@ -202,7 +215,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def blob_array(blob: "caffe_pb2.BlobProto") -> np.ndarray:
     """The values of a blob in its shape; float64 where it holds doubles, else float32."""
-    shape = tuple(blob.shape.dim) if blob.HasField("shape") else _legacy_shape(blob)
+    shape, _ = _shape_of(blob)
     if blob.double_data:
         values = np.array(blob.double_data, dtype=np.float64)
     else:
@@ -212,16 +225,16 @@ def blob_array(blob: "caffe_pb2.BlobProto") -> np.ndarray:
     return values.reshape(shape)
 
 
-def _legacy_shape(blob: "caffe_pb2.BlobProto") -> tuple[int, int, int, int]:
-    return blob.num, blob.channels, blob.height, blob.width
+def _shape_of(blob: "caffe_pb2.BlobProto") -> tuple[tuple[int, ...], bool]:
+    """Its shape, and whether that is told in the old form. Of a scalar Caffe writes neither."""
+    if any(blob.HasField(axis) for axis in ("num", "channels", "height", "width")):
+        return (blob.num, blob.channels, blob.height, blob.width), True
+    return tuple(blob.shape.dim), False
 
 
 def blob_shapes(layer: "caffe_pb2.LayerParameter") -> list[tuple[tuple[int, ...], bool]]:
     """The shapes of a layer's stored blobs, and whether each is in the old form, which always has four axes."""
-    return [
-        (tuple(blob.shape.dim), False) if blob.HasField("shape") else (_legacy_shape(blob), True)
-        for blob in layer.blobs
-    ]
+    return [_shape_of(blob) for blob in layer.blobs]
 
 
 def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:

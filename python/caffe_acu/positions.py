@@ -22,8 +22,10 @@ from caffe_acu.position_files import by_iteration, iteration_of, movement_in, pr
 __all__ = [
     "LayerPositions",
     "LayerSeries",
+    "files_of",
     "iteration_of",
     "log_of",
+    "moment_of",
     "network_of",
     "read",
     "read_movement",
@@ -106,6 +108,27 @@ def network_of(source: Source, net: str | Path | None = None) -> "caffe_pb2.NetP
     if isinstance(found, Path):
         return None if _is_over_time(found) else read_net(found)
     return _message_of(found)
+
+
+def files_of(source: Source) -> list[Path]:
+    """The files that :func:`read` and :func:`read_movement` read of a source; none of a pycaffe net."""
+    found, _ = _found(source, None)
+    return list(found.values()) if isinstance(found, dict) else [found] if isinstance(found, Path) else []
+
+
+def moment_of(source: Source) -> int | None:
+    """The iteration that :func:`read` reads, if it is told none; None where the source does not tell it."""
+    found, _ = _found(source, None)
+    if isinstance(found, dict):
+        return max(found)
+    if not isinstance(found, Path):
+        return None
+    if _is_over_time(found):
+        return int(_over_time(found)[0].iterations[-1])
+    try:
+        return iteration_of(found)
+    except UserError:
+        return None
 
 
 def log_of(source: Source) -> Path | None:

@@ -8,6 +8,7 @@ Table = list[Line]  # the first line is the head
 _NUMBERS = frozenset(
     ("layers", "parameters", "multiply-adds", "in short", "sets", "K", "synapse")
     + ("moved", "at most", "radius", "spread", "taps", "zeros", "mean", "rms", "dx", "dy")
+    + ("dropped", "difference", "of limit")
 )
 
 

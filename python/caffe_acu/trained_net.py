@@ -56,13 +56,7 @@ def read_trained(net: Path, weights: Path) -> TrainedNet:
     UserError, which names file and layer: a file that cannot be read, a layer type that this Caffe does not have, a
     network that reads data, weights of another network, numbers that are not finite, positions out of all proportion.
     """
-    described, trained = read_prototxt(net), read_net(weights)
-    with naming(net):
-        deployed = _deployed(described)
-        count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
-        for layer, channels in zip(deployed.layer, input_channels(deployed), strict=True):
-            if layer.type in ACTIVE_TYPES and channels is not None:
-                check_division(layer, read_active_layer(layer), channels)
+    deployed, trained = read_deploy(net), read_net(weights)
     shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in _load(deployed).params.items()}
     check_weights(shapes, trained, weights)
     stored = {layer.name: layer for layer in trained.layer}
@@ -71,6 +65,18 @@ def read_trained(net: Path, weights: Path) -> TrainedNet:
         for layer in deployed.layer:
             _check_numbers(layer, blobs.get(layer.name, []))
     return TrainedNet(deployed, blobs, net, weights)
+
+
+def read_deploy(net: Path) -> "caffe_pb2.NetParameter":
+    """Reads a network as it is deployed; see TrainedNet.net. UserError as far as it is :func:`read_trained`'s."""
+    described = read_prototxt(net)
+    with naming(net):
+        deployed = _deployed(described)
+        count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
+        for layer, channels in zip(deployed.layer, input_channels(deployed), strict=True):
+            if layer.type in ACTIVE_TYPES and channels is not None:
+                check_division(layer, read_active_layer(layer), channels)
+    return deployed
 
 
 def caffe_net(net: "caffe_pb2.NetParameter", blobs: Mapping[str, Sequence[np.ndarray]]) -> Any:

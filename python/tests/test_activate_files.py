@@ -49,7 +49,7 @@ def test_the_head_says_how_it_was_made(net, tmp_path):
     net.write_text("# a comment\n" + NET)
     assert new(tmp_path, str(net), "--layers", "on*", "--warmup", "9", "--position-sets", "2") == 0
     text = (tmp_path / "out" / "active.prototxt").read_text()
-    made = "# Made by `caffe-acu new net.prototxt --which all --layers 'on*' --warmup 9 --position-sets 2`.\n"
+    made = "# Made by `caffe-acu new net.prototxt --which all --layers 'on*' --position-sets 2 --warmup 9`.\n"
     assert text.startswith(made)
     assert "a comment" not in text
 
@@ -142,7 +142,7 @@ def test_no_file_is_written_over_another(tmp_path, net, weights, capsys):
     for words, message in (
         (["-o", net], f"{net}: is read and would be written over; give the output another name"),
         (["-o", out, "--weights", weights, "--out-weights", weights], f"{weights}: is read and would be written over"),
-        (["-o", out, "--weights", weights, "--out-weights", out], f"{out}: prototxt and caffemodel would be one file"),
+        (["-o", out, "--weights", weights, "--out-weights", out], f"{out}: two outputs would be one file"),
     ):
         assert main(["new", *map(str, (net, *words))]) == 2
         assert capsys.readouterr().err.startswith(f"caffe-acu new: {message}")

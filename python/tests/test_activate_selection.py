@@ -5,7 +5,7 @@ from google.protobuf import text_format
 
 from active_pair import conv, data, layer
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.convert.graph import input_channels
+from caffe_acu.convert.graph import input_axes, input_channels
 from caffe_acu.convert.options import Choice
 from caffe_acu.convert.selection import select
 from caffe_acu.errors import UserError
@@ -233,6 +233,38 @@ def test_depthwise_by_channels_as_far_as_they_are_known():
 )
 def test_channels_of_a_blob(text, channels):
     assert input_channels(net_of(f"{text} {k3('c', 'a')}"))[-1] == channels
+
+
+LINE = data(3).replace("dim: 9 dim: 8", "dim: 9")
+OLD_LINE = 'input: "data" input_shape { dim: 2 dim: 3 dim: 9 } '
+
+
+@pytest.mark.parametrize(
+    ("text", "axes"),
+    [
+        (data(3) + layer("r", "ReLU", "data", top="a"), 4),
+        (LINE + layer("r", "ReLU", "data", top="a"), 3),
+        (OLD_LINE + k3("c", "data") + normalised("c") + layer("e", "Eltwise", "c data", top="a"), 3),
+        (LINE + layer("c", "Concat", "data data", top="a"), 3),
+        (LINE + layer("f", "InnerProduct", "data", top="a"), None),
+        (LINE + layer("f", "Reshape", "data", top="a"), None),
+        ("layer { name: 'd' type: 'Data' top: 'a' }", None),
+    ],
+)
+def test_axes_of_a_blob(text, axes):
+    assert input_axes(net_of(f"{text} {k3('c', 'a')}"))[-1] == axes
+
+
+def test_convolutions_of_a_line_stay():
+    text = LINE + k3("line", "data") + layer("r", "ReLU", "line") + k3("after", "r")
+    selection = select(
+        net_of(
+            text + data(3).replace('"data"', '"image"').removeprefix("force_backward: true ") + k3("square", "image")
+        ),
+        Choice(),
+    )
+    assert selection.chosen == ["square"]
+    assert selection.left == dict.fromkeys(("line", "after"), "not two spatial axes")
 
 
 # ---- names and what cannot be an ACU ----

@@ -2,9 +2,12 @@
 
 import caffe
 import numpy as np
+import pytest
 
 import authors_net
-from caffe_acu.net_param import format_prototxt
+from caffe_acu.active_layer import ACTIVE_TYPES
+from caffe_acu.cli.main import main
+from caffe_acu.net_param import format_prototxt, read_prototxt
 from caffe_acu.nets.plain_authors import plain_authors
 
 
@@ -43,3 +46,20 @@ def test_published_weights_run_backward(shared, tmp_path):
     for layer in ("conv1_1/1", "conv3_1/2"):
         for blob in (0, 2, 3):
             assert np.abs(net.params[layer][blob].diff).max() > 0
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_published_weights_as_plain_convolutions(shared, tmp_path, fold):
+    """`caffe-acu convert conv` against the scores in float64."""
+    golden = np.load(shared / "golden" / "golden_plain10000.npz")
+    prototxt, out = tmp_path / "authors.prototxt", tmp_path / "out"
+    prototxt.write_text(format_prototxt(plain_authors()))
+    weights = shared / "golden" / "plain_iter_10000.caffemodel"
+    assert main(["convert", "conv", str(prototxt), str(weights), "-o", str(out), *["--fold"] * fold]) == 0
+    assert {layer.type for layer in read_prototxt(out / "deploy.prototxt").layer}.isdisjoint(ACTIVE_TYPES)
+    net = caffe.Net(str(out / "deploy.prototxt"), str(out / "weights.caffemodel"), caffe.TEST)
+    net.blobs["data"].reshape(*golden["input"].shape)
+    net.blobs["data"].data[...] = golden["input"]
+    net.forward()
+    scores = net.blobs["score"].data.reshape(golden["score64"].shape)
+    assert np.abs(scores - golden["score64"]).max() < 1e-5 * np.abs(golden["score64"]).max()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ from caffe_acu.nets.datasets import (
     IMAGENET,
     RESNET26_PLACES,
 )
+from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.plan import Training, plan
-from caffe_acu.reproduce.prepare_run import Choices, prepare_run
+from caffe_acu.reproduce.prepare_run import Choices, RunSettings, StartFrom, prepare_run, read_settings
 from reproduce_runs import prepare_cifar10
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -80,8 +82,18 @@ def test_the_settings_tell_what_a_run_is(tmp_path, data):
     assert full.position_interval == 100  # 640 records, and for longer runs not more
     rounded = prepared(tmp_path, training("plain_acu_round", 2), data, scale=64)
     start = json.loads((rounded / "run.json").read_text())["start"]
-    assert start["conversion"] == "round-positions"
+    assert start["conversion"] == "round"
     assert (rounded / start["run"]).resolve() == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "former"), [("plain_acu_round", "round-positions"), ("resnet29_acu_fixed", "take-positions")]
+)
+def test_a_run_that_was_begun_when_conversions_had_other_names_goes_on(tmp_path, name, former):
+    settings = RunSettings("any", 1, 1, 1, 0, "data", None, StartFrom(former, "../../other/seed1"))
+    (tmp_path / "run.json").write_text(json.dumps(asdict(settings)))
+    (model,) = (model for model in all_models() if model.name == name)
+    assert read_settings(tmp_path).start.conversion == model.start.conversion
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,16 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="only layers of these names; *, ? and [] as in a shell",
+    )
+
+
 def publishable(path: Path) -> str:
     """A file's name for another file, which may be published: without a machine's folders."""
     return path.name if path.is_absolute() else str(path)

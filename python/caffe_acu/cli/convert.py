@@ -4,8 +4,10 @@ import importlib
 
 # Each module has register(kinds), which adds its parser and sets `run`.
 CONVERSIONS = (
+    "convert_conv",
+    "convert_onnx",
+    "convert_acu",
     "convert_ring_to_raster",
-    "convert_start",
 )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from caffe_acu import __version__
+from caffe_acu.cli.command_parser import CommandParser
 from caffe_acu.errors import UserError
 
 # Each module has register(subparsers), which adds its parser and sets `run`, a function of the parsed
@@ -38,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Training itself is Caffe's: caffe train --solver <solver.prototxt>",
     )
     parser.add_argument("--version", action="version", version=f"caffe-acu {__version__}")
-    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="<command>", required=True)
+    subparsers = parser.add_subparsers(
+        title="commands", dest="command", metavar="<command>", required=True, parser_class=CommandParser
+    )
     for name in COMMANDS:
         importlib.import_module(f"caffe_acu.cli.{name}").register(subparsers)
     return parser

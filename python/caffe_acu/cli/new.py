@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import explained, publishable
-from caffe_acu.convert.options import WHICH, Choice, PositionOptions
+from caffe_acu.cli.activation import add_choice, choice_of, described, print_left, words_of
+from caffe_acu.cli.choices import publishable
+from caffe_acu.convert.options import PositionOptions
 
 
 def register(subparsers) -> None:
@@ -25,15 +26,7 @@ def register(subparsers) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="the prototxt to write")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="a caffemodel with the weights of NET")
     parser.add_argument("--out-weights", type=Path, metavar="FILE", help="write them, with positions, to this one")
-    parser.add_argument("--which", choices=WHICH, default=Choice().which, help=explained(WHICH, Choice().which))
-    parser.add_argument(
-        "--layers",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="only layers of these names; *, ? and [] as in a shell",
-    )
-    parser.add_argument("--except", nargs="+", default=[], metavar="PATTERN", dest="excluded", help="but none of these")
+    add_choice(parser)
     parser.add_argument(
         "--warmup", type=int, default=default.warmup_iter, metavar="N",
         help=f"first iterations with fixed positions ({default.warmup_iter}; ACU paper: a sixth to an eighth of all)",
@@ -41,10 +34,6 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--position-lr-mult", type=float, default=default.lr_mult, metavar="F", help=f"({default.lr_mult})"
     )
-    parser.add_argument(
-        "--position-sets", type=int, metavar="N",
-        help="position sets of a layer (one for each of its groups, which are left as they are; 1: one for all)",
-    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 
@@ -52,19 +41,13 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.convert.activate import Files, activate_files
 
     files = Files(arguments.net, arguments.out, arguments.weights, arguments.out_weights)
-    choice = Choice(arguments.which, tuple(arguments.layers), tuple(arguments.excluded))
     positions = PositionOptions(arguments.position_lr_mult, arguments.warmup, arguments.position_sets)
-    activation = activate_files(files, choice, positions, f"Made by `{_command(arguments)}`.")
+    activation = activate_files(files, choice_of(arguments), positions, f"Made by `{_command(arguments)}`.")
     width = max(len(layer.name) for layer in activation.layers)
     for layer in activation.layers:
-        kernel = "x".join(map(str, layer.kernel))
-        note = f", positions shared with {layer.positions_of}" if layer.positions_of else ""
-        note += f", weights shared with {layer.weights_of}, which stays a convolution" if layer.weights_of else ""
-        print(f"{layer.name:{width}}  {layer.type} {kernel}, position sets: {layer.sets}{note}")
+        print(f"{layer.name:{width}}  {described(layer)}")
     print(f"{len(activation.layers)} convolution(s) active, with {activation.coordinates:,} coordinates that learn")
-    for reason in dict.fromkeys(activation.left.values()):
-        names = [name for name, why in activation.left.items() if why == reason]
-        print(f"left, {reason}: {', '.join(names)}")
+    print_left(activation)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -72,13 +55,10 @@ def _command(arguments: argparse.Namespace) -> str:
     import shlex
 
     default = PositionOptions()
-    words = ["caffe-acu", "new", publishable(arguments.net), "--which", arguments.which]
-    for option, patterns in (("--layers", arguments.layers), ("--except", arguments.excluded)):
-        words += [option, *patterns] if patterns else []
+    words = ["caffe-acu", "new", publishable(arguments.net), *words_of(arguments)]
     for option, value, usual in (
         ("--warmup", arguments.warmup, default.warmup_iter),
         ("--position-lr-mult", arguments.position_lr_mult, default.lr_mult),
-        ("--position-sets", arguments.position_sets, default.sets),
     ):
         words += [option, str(value)] if value != usual else []
     return shlex.join(words)

@@ -3,19 +3,18 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli import positions_numbers
+from caffe_acu.cli import positions_numbers, positions_surgery
 
 
 def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "positions",
-        help="print and plot the learned shapes",
+        help="print and plot the learned shapes, carry them to other networks",
         description="Prints where the synapses of every ACU layer are, in input pixels (x to the right, y down), and "
         "how far they moved from their start. FILE is a caffemodel (ours or the authors'), or a prototxt, which "
         "tells where they start. With several snapshots of a run the last is printed and drawn. FILE may also be the "
         "position log of a run (position_log in acu.proto) or an npz of it: the last record, and how far they moved "
-        "from the first; or the folder of a run. `caffe-acu positions stats` prints statistics of every layer, `diff` "
-        "how far two networks are apart; each has its own --help.",
+        "from the first; or the folder of a run.",
         epilog="examples: caffe-acu positions snapshots/*.caffemodel --plot shapes.png --movement movement.png; "
         "caffe-acu positions positions.log --movement movement.png; caffe-acu positions stats net.caffemodel",
     )
@@ -30,7 +29,9 @@ def register(subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
-    positions_numbers.register(parser)
+    commands = parser.add_commands()
+    for module in (positions_numbers, positions_surgery):
+        module.register(commands)
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -3,57 +3,41 @@
 import argparse
 from pathlib import Path
 
-_SOURCE = (
+SOURCE = (
     "a caffemodel, a prototxt (which tells where synapses start), a folder of snapshots, a run, a position "
     "log, or an npz of it"
 )
 
 
-def register(positions: argparse.ArgumentParser) -> None:
-    """Gives ``caffe-acu positions``, whose other first words are files, these two commands."""
-    parsers = {"stats": _stats(positions.prog), "diff": _diff(positions.prog)}
-    parse_files = positions.parse_known_args
-
-    def parse(args=None, namespace=None):
-        if args and args[0] in parsers:
-            return parsers[args[0]].parse_known_args(args[1:], namespace)
-        return parse_files(args, namespace)
-
-    positions.parse_known_args = parse
-
-
-def _stats(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{prog} stats",
+def register(commands) -> None:
+    stats = commands.add_parser(
+        "stats",
+        help="statistics of every layer",
         description="Prints statistics of every ACU layer: movement, radius, extent, spread between position sets, the "
         "convolution it is equal to, and what a unit sees of the image through the network. FILE: "
-        f"{_SOURCE}; several FILEs are snapshots of a run. Of several moments the last.",
+        f"{SOURCE}; several FILEs are snapshots of a run. Of several moments the last.",
         epilog="example: caffe-acu positions stats results/cvpr2017/runs/plain_acu/seed1 --format markdown",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument(
+    stats.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    stats.add_argument(
         "--net", type=Path, metavar="PROTOTXT", help="the network, where FILE does not have it (a log, an npz)"
     )
-    parser.add_argument("--iteration", type=int, metavar="N", help="of a run, a log or several snapshots")
-    parser.add_argument("--format", choices=("text", "markdown", "csv", "json"), default="text", help="(text)")
-    parser.set_defaults(run=_run_stats)
-    return parser
-
-
-def _diff(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{prog} diff",
+    stats.add_argument("--iteration", type=int, metavar="N", help="of a run, a log or several snapshots")
+    stats.add_argument("--format", choices=("text", "markdown", "csv", "json"), default="text", help="(text)")
+    stats.set_defaults(run=_run_stats)
+    diff = commands.add_parser(
+        "diff",
+        help="how far two networks are apart",
         description="Prints how far the synapses of B are from those of A: each layer, then each synapse. A and B: "
-        f"{_SOURCE}; of several moments the last, or those of --iterations.",
+        f"{SOURCE}; of several moments the last, or those of --iterations.",
         epilog="examples: caffe-acu positions diff seed1/snapshots seed2/snapshots; "
         "caffe-acu positions diff positions.log --iterations 10000 64000",
     )
-    parser.add_argument("first", type=Path, metavar="A")
-    parser.add_argument("second", type=Path, nargs="?", metavar="B", help="with --iterations A again, if not given")
-    parser.add_argument("--iterations", type=int, nargs=2, metavar=("I", "J"), help="of A and of B")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
-    parser.set_defaults(run=_run_diff)
-    return parser
+    diff.add_argument("first", type=Path, metavar="A")
+    diff.add_argument("second", type=Path, nargs="?", metavar="B", help="with --iterations A again, if not given")
+    diff.add_argument("--iterations", type=int, nargs=2, metavar=("I", "J"), help="of A and of B")
+    diff.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
+    diff.set_defaults(run=_run_diff)
 
 
 def _run_stats(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 Nothing is permuted: weights of both are in raster order. Works on any prototxt and on a caffemodel of its weights.
 """
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from caffe_acu.net_param import (
     format_prototxt,
     read_net,
     read_prototxt,
+    refuse_overwriting,
     set_blob,
     write_together,
 )
@@ -64,12 +64,7 @@ class Files:
     def __post_init__(self) -> None:
         if (self.weights is None) != (self.out_weights is None):
             raise UserError("--weights and --out-weights belong together; one is missing")
-        read = {os.path.realpath(path) for path in (self.net, self.weights) if path}
-        for path in (self.out, self.out_weights):
-            if path and os.path.realpath(path) in read:
-                raise UserError(f"{path}: is read and would be written over; give the output another name")
-        if self.out_weights and os.path.realpath(self.out) == os.path.realpath(self.out_weights):
-            raise UserError(f"{self.out}: prototxt and caffemodel would be one file; give them two names")
+        refuse_overwriting(filter(None, (self.net, self.weights)), filter(None, (self.out, self.out_weights)))
 
 
 def activate_files(files: Files, choice: Choice, positions: PositionOptions, comment: str) -> Activation:

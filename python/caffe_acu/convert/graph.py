@@ -1,6 +1,6 @@
 """How the layers of a network hang together: where paths part and join again, how many channels a layer reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from caffe_acu.active_layer import ACTIVE_TYPES
 from caffe_acu.caffe_proto import caffe_pb2
@@ -42,13 +42,13 @@ def last_of_blocks(
 def input_channels(net: "caffe_pb2.NetParameter") -> list[int | None]:
     """For each layer the channels of its first bottom; None where that cannot be known, as behind a data layer."""
     inputs = zip(net.input, input_shapes(net), strict=False)
-    known: dict[str, int | None] = {name: shape.dim[1] for name, shape in inputs if len(shape.dim) > 1}
-    channels = []
-    for layer in net.layer:
-        read = [known.get(bottom) for bottom in layer.bottom]
-        channels.append(read[0] if read else None)
-        known.update(dict.fromkeys(layer.top, _made(layer, read)))
-    return channels
+    return _of_first_bottoms(net, {name: shape.dim[1] for name, shape in inputs if len(shape.dim) > 1}, _made)
+
+
+def input_axes(net: "caffe_pb2.NetParameter") -> list[int | None]:
+    """For each layer the number of axes of its first bottom, 4 of an image; None where that cannot be known."""
+    inputs = zip(net.input, input_shapes(net), strict=False)
+    return _of_first_bottoms(net, {name: len(shape.dim) for name, shape in inputs}, _axes_made)
 
 
 def _producers(layers: Sequence["caffe_pb2.LayerParameter"]) -> list[list[int]]:
@@ -73,6 +73,21 @@ def _dominators(producers: list[list[int]]) -> list[int]:
     return dominators
 
 
+def _of_first_bottoms(
+    net: "caffe_pb2.NetParameter",
+    inputs: Mapping[str, int],
+    made: Callable[["caffe_pb2.LayerParameter", list[int | None]], int | None],
+) -> list[int | None]:
+    """What is known of the first bottom of each layer; ``made`` tells it of a layer's tops, given its bottoms."""
+    known: dict[str, int | None] = dict(inputs)
+    found = []
+    for layer in net.layer:
+        read = [known.get(bottom) for bottom in layer.bottom]
+        found.append(read[0] if read else None)
+        known.update(dict.fromkeys(layer.top, made(layer, read)))
+    return found
+
+
 def _joins(layer: "caffe_pb2.LayerParameter") -> bool:
     if layer.type == "Eltwise":
         return layer.eltwise_param.operation != caffe_pb2.EltwiseParameter.PROD  # a product is a gate
@@ -90,4 +105,12 @@ def _made(layer: "caffe_pb2.LayerParameter", read: list[int | None]) -> int | No
         return None if None in read else sum(read)
     if layer.type == "Input" and layer.input_param.shape and len(layer.input_param.shape[0].dim) > 1:
         return layer.input_param.shape[0].dim[1]
+    return None
+
+
+def _axes_made(layer: "caffe_pb2.LayerParameter", read: list[int | None]) -> int | None:
+    if layer.type == "Input" and layer.input_param.shape:
+        return len(layer.input_param.shape[0].dim)
+    if layer.type in (*_HAVE_OUTPUTS, *_KEEP_CHANNELS, "Concat") and read:
+        return read[0]
     return None

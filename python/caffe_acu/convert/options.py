@@ -42,3 +42,32 @@ class PositionOptions:
             raise UserError(f"--warmup is {self.warmup_iter}: it takes 0 or more iterations")
         if self.sets is not None and self.sets < 1:
             raise UserError(f"--position-sets is {self.sets}: it takes 1 or more")
+
+
+WIDE: Mapping[str, str] = {
+    "refuse": "nothing is written; the message tells what can be done",
+    "dilated": "several convolutions with dilation, of which the sum is the layer exactly",
+    "keep": "the layer stays active; the file then needs this Caffe",
+}
+
+
+@dataclass(frozen=True)
+class ConvolutionOptions:
+    """How active convolutions become plain ones."""
+
+    fold: bool = False  # batch normalisation into the layer before it
+    # Side of a kernel, in pixels, from which a layer is wide: what RepLKNet (Ding et al., CVPR 2022) found networks
+    # to gain from, and 100 times the work of a 3x3.
+    max_kernel: int = 31
+    wide: str = "refuse"  # a key of WIDE: what becomes of wide layers
+    prune: float | None = None  # taps below this share of a layer's largest are dropped; None: none
+
+    def __post_init__(self) -> None:
+        if self.wide not in WIDE:
+            raise UserError(f"--wide is {self.wide!r}: it takes one of {', '.join(WIDE)}")
+        if self.max_kernel < 1:
+            raise UserError(f"--max-kernel is {self.max_kernel}: it takes 1 or more pixels")
+        if self.prune is not None and not 0 <= self.prune < 1:
+            raise UserError(
+                f"--prune is {self.prune:g}: it takes at least 0 and less than 1, a share of the largest tap"
+            )

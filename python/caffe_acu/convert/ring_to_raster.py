@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_acu.active_layer import ACONV_FAST, ACU, ActiveLayer, aconv_param, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.convert.listed_positions import list_positions
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import blob_array, set_blob
 from caffe_acu.start_shapes import lattice, ring
@@ -58,7 +59,7 @@ def _convert(layer: "caffe_pb2.LayerParameter") -> None:
     start = ring(active.synapses, param.base_radius, param.base_angle, rounded=True)
     order = raster_order(active.kernel, *start) if active.extent == active.kernel else None
     if order is None:
-        _list_positions(layer, active)
+        list_positions(layer, active, active.start_x, active.start_y)
         order = np.arange(active.synapses)
     layer.type = ACU
     layer.acu_param.normalize_gradient = param.normalize
@@ -83,21 +84,6 @@ def _to_convolution(layer: "caffe_pb2.LayerParameter", active: ActiveLayer) -> N
         layer.convolution_param.pad.extend(pad)
     del layer.blobs[1 + bias :]
     del layer.param[1 + bias :]
-
-
-def _list_positions(layer: "caffe_pb2.LayerParameter", active: ActiveLayer) -> None:
-    pad = [p - c for p, c in zip(active.pad, active.centre, strict=True)]
-    if min(pad) < 0 or any(e != 2 * c + 1 for e, c in zip(active.extent, active.centre, strict=True)):
-        raise UserError(
-            f"{label(layer)}: a kernel of {active.kernel} with pad {active.pad} has no counterpart with listed "
-            "positions, which pad as a 1x1 kernel"
-        )
-    conv = layer.convolution_param
-    for field in ("kernel_size", "kernel_h", "kernel_w", "pad", "pad_h", "pad_w"):
-        conv.ClearField(field)
-    conv.pad.extend(pad)
-    for x, y in zip(active.start_x, active.start_y, strict=True):
-        layer.acu_param.position.add(x=x, y=y)
 
 
 def _reorder_blobs(layer: "caffe_pb2.LayerParameter", active: ActiveLayer, order: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from caffe_acu.active_layer import read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.convert.graph import input_channels, last_of_blocks
+from caffe_acu.convert.graph import input_axes, input_channels, last_of_blocks
 from caffe_acu.convert.options import Choice
 from caffe_acu.errors import UserError
 from caffe_acu.net_param import in_phase
@@ -33,10 +33,14 @@ def select(net: "caffe_pb2.NetParameter", choice: Choice) -> Selection:
     for pattern in (*choice.layers, *choice.excluded):
         if not any(fnmatchcase(name, pattern) for name in convolutions):
             raise UserError(f"no convolution is called {pattern!r}; there are {_some(list(convolutions))}")
-    suited = _suited(net, choice.which)
+    unfit = {}
+    for layer, axes in zip(net.layer, input_axes(net), strict=True):
+        if layer.type == CONVOLUTION:
+            unfit[layer.name] = unfit.get(layer.name) or _cannot(layer, axes)
+    suited = _suited(net, choice.which, {name for name in convolutions if not unfit[name]})
     left = {}
-    for name, layer in convolutions.items():
-        reason = _cannot(layer) or _not_named(name, choice) or ("" if name in suited else _UNSUITED[choice.which])
+    for name in convolutions:
+        reason = unfit[name] or _not_named(name, choice) or ("" if name in suited else _UNSUITED[choice.which])
         if reason:
             left[name] = reason
     chosen = [name for name in convolutions if name not in left]
@@ -51,8 +55,8 @@ def select(net: "caffe_pb2.NetParameter", choice: Choice) -> Selection:
 _UNSUITED = {"depthwise": "not depthwise", "last-of-block": "not last in a block"}
 
 
-def _suited(net: "caffe_pb2.NetParameter", which: str) -> set[str]:
-    """The layers that --which lets in, whatever they are called."""
+def _suited(net: "caffe_pb2.NetParameter", which: str, fit: set[str]) -> set[str]:
+    """The layers that --which lets in, whatever they are called; ``fit``: the convolutions that can be ACUs."""
     if which == "depthwise":
         read = zip(net.layer, input_channels(net), strict=True)
         return {layer.name for layer, channels in read if _depthwise(layer, channels)}
@@ -60,7 +64,7 @@ def _suited(net: "caffe_pb2.NetParameter", which: str) -> set[str]:
         suited = set()
         for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
             layers = [layer for layer in net.layer if in_phase(layer, net.state, phase)]
-            suited |= last_of_blocks(layers, lambda layer: layer.type == CONVOLUTION and not _cannot(layer))
+            suited |= last_of_blocks(layers, lambda layer: layer.type == CONVOLUTION and layer.name in fit)
         return suited
     return {layer.name for layer in net.layer}
 
@@ -70,10 +74,11 @@ def _depthwise(layer: "caffe_pb2.LayerParameter", channels: int | None) -> bool:
     return param.group > 1 and param.group == (channels or param.num_output)
 
 
-def _cannot(layer: "caffe_pb2.LayerParameter") -> str:
+def _cannot(layer: "caffe_pb2.LayerParameter", axes: int | None) -> str:
     """Why a convolution cannot be an ACU, or nothing would be gained; empty if it can."""
     param = layer.convolution_param
-    if max(len(param.kernel_size), len(param.stride), len(param.pad), len(param.dilation)) > 2:
+    most = max(len(param.kernel_size), len(param.stride), len(param.pad), len(param.dilation))
+    if most > 2 or axes not in (4, None):
         return "not two spatial axes"
     if param.axis != 1:
         return f"axis {param.axis}, where an ACU has 1"

@@ -6,7 +6,7 @@ from functools import partial
 from caffe_acu.nets.alexnet import alexnet
 from caffe_acu.nets.builder import Acu
 from caffe_acu.nets.datasets import ALEXNET_PLACES, CVPR_CIFAR10, CVPR_CIFAR100, RESNET26_PLACES
-from caffe_acu.nets.model import Build, Model, Start
+from caffe_acu.nets.model import ROUND, Build, Model, Start
 from caffe_acu.nets.plain import plain
 from caffe_acu.nets.plain_authors import plain_authors
 from caffe_acu.nets.residual_cifar import basic_residual32, bottleneck_residual47
@@ -170,7 +170,7 @@ def _poster() -> list[Model]:
             start=Start(
                 "The weights of a trained `plain_acu` whose positions have been rounded.",
                 "cvpr2017/plain_acu",
-                "round-positions",
+                ROUND,
             ),
         ),
         _cifar(

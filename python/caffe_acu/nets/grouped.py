@@ -6,7 +6,7 @@ from caffe_acu.nets.builder import Acu
 from caffe_acu.nets.datasets import GROUPED_CIFAR10, IMAGENET
 from caffe_acu.nets.inception import inception
 from caffe_acu.nets.mobilenet_v2 import WIDTHS, mobilenet_v2
-from caffe_acu.nets.model import Build, Model, Start
+from caffe_acu.nets.model import APPLY, Build, Model, Start
 from caffe_acu.nets.resnet29 import Middle, resnet29
 from caffe_acu.nets.resnext import resnext
 from caffe_acu.nets.schedules import CIFAR_WARMUP_ITER, GROUPED_CIFAR, TABLE9, Schedule
@@ -236,7 +236,7 @@ def _positions_of(variant: str) -> Start:
     return Start(
         f"Random weights, with the positions of a trained `{name}`.",
         f"grouped/{name}",
-        f"take-positions --net models/grouped/{name}_fixed/deploy.prototxt",
+        APPLY,
     )
 
 

@@ -19,13 +19,17 @@ class Build(Protocol):
     def __call__(self, *, source: DataSource | None, classes: int) -> "caffe_pb2.NetParameter": ...
 
 
+ROUND = "round"  # its weights, with rounded positions
+APPLY = "apply"  # random weights, with its positions
+
+
 @dataclass(frozen=True)
 class Start:
     """What a training begins with, if not with random weights."""
 
     text: str
     trained: str  # the network, below ``models/``, that has to be trained before
-    conversion: str  # of ``caffe-acu convert``, which makes of its weights what this training starts from
+    conversion: str  # what ``caffe-acu positions`` makes of it, for this training to start from: ROUND or APPLY
 
 
 @dataclass(frozen=True)

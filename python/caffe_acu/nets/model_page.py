@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from caffe_acu.nets.model import Model
+from caffe_acu.nets.model import APPLY, Model
 from caffe_acu.nets.schedules import CIFAR_ITERATIONS
 from caffe_acu.papers.our_results import NOT_RUN, OurResults
 from caffe_acu.papers.printed import TITLES, Printed
@@ -67,7 +67,8 @@ def _how(model: Model) -> list[str]:
     commands, weights = [model.data.command], ""
     if model.start:
         trained = f"models/{model.start.trained}/{Path(model.start.trained).name}_iter_{CIFAR_ITERATIONS}.caffemodel"
-        commands.append(f"caffe-acu convert {model.start.conversion} {trained} {folder}/start.caffemodel")
+        net = f" --net {folder}/deploy.prototxt" if model.start.conversion == APPLY else ""
+        commands.append(f"caffe-acu positions {model.start.conversion} {trained}{net} -o {folder}/start.caffemodel")
         weights = f" --weights {folder}/start.caffemodel"
     last = f"{folder}/{model.name}_iter_{model.schedule.settings['max_iter']}.caffemodel"
     crops = " --crops 10" if any("10-crop" in row.metric for row in model.printed) else ""

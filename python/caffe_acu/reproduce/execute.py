@@ -9,19 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from caffe_acu.convert.start_weights import random_weights, round_positions, take_positions
 from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import read_test_net
 from caffe_acu.evaluation.options import EvaluateOptions
 from caffe_acu.evaluation.run import evaluate
 from caffe_acu.experiments.run import TRAIN_VAL, Run
-from caffe_acu.net_param import format_prototxt, read_net, write_atomically
-from caffe_acu.nets.model import Model
+from caffe_acu.net_param import format_prototxt, write_atomically
+from caffe_acu.nets.model import ROUND, Model
 from caffe_acu.reproduce.locks import RUN_LOCK, locked
 from caffe_acu.reproduce.metrics import METRICS, write_metrics
-from caffe_acu.reproduce.plan import TAKE_POSITIONS
 from caffe_acu.reproduce.prepare_run import POSITION_LOG, RunSettings, read_settings
 from caffe_acu.reproduce.run_status import DONE
+from caffe_acu.surgery.files import apply_file, round_file
 
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
@@ -87,25 +86,14 @@ def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
     other = folder / settings.start.run
     if not (other / DONE).is_file():
         raise UserError(f"{folder}: starts from {os.path.relpath(other)}, which is not done: run that one first")
-    trained_path = read_settings(other).run(other).snapshots()[-1]
-    trained = read_net(trained_path)
-    try:
-        if settings.start.conversion == TAKE_POSITIONS:
-            weights = _random(settings.network, settings.seed)
-            take_positions(weights, trained)
-        else:
-            weights = trained
-            round_positions(weights)
-    except UserError as error:
-        raise UserError(f"{trained_path}: {error}") from error
-    write_atomically(run.start_weights, weights.SerializeToString())
-
-
-def _random(model: Model, seed: int):
-    with tempfile.TemporaryDirectory() as folder:
-        net = Path(folder) / "deploy.prototxt"
-        write_atomically(net, format_prototxt(model.deploy()))
-        return random_weights(net, seed)
+    trained = read_settings(other).run(other).snapshots()[-1]
+    if settings.start.conversion == ROUND:
+        round_file(trained, run.start_weights)
+        return
+    with tempfile.TemporaryDirectory() as made:
+        net = Path(made) / "deploy.prototxt"
+        write_atomically(net, format_prototxt(settings.network.deploy()))
+        apply_file(trained, net, run.start_weights, seed=settings.seed)
 
 
 def _train(run: Run, device: Device, held: Sequence[int]) -> None:

@@ -6,12 +6,9 @@ from functools import cached_property
 from pathlib import Path
 
 from caffe_acu.errors import UserError
-from caffe_acu.nets.model import Model, Start
+from caffe_acu.nets.model import APPLY, Model
 from caffe_acu.reproduce.figures import PaperFigure, find_figure, paper_figures
 from caffe_acu.reproduce.tables import PaperTable, find_table, model_of
-
-# The conversion of ACU-Fixed, whose runs all have the positions of one training (grouped paper, section 4.2).
-TAKE_POSITIONS = "take-positions"
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,6 @@ class Plan:
         return tuple({training.model.folder: training.model for training in self.trainings}.values())
 
 
-def conversion(start: Start) -> str:
-    """That of ``caffe-acu convert``, without its options: "round-positions" or TAKE_POSITIONS."""
-    return start.conversion.split()[0]
-
-
 def plan(paper: str, name: str, seeds: int | None = None) -> Plan:
     """The trainings of "table2" or "figure4"; ``seeds``: as many of each network, in place of as many as the paper
     averaged (one, for a figure of single runs).
@@ -82,7 +74,8 @@ def plan(paper: str, name: str, seeds: int | None = None) -> Plan:
             model = model_of(folder)
             start = None
             if model.start is not None:
-                start = add(model.start.trained, 1 if conversion(model.start) == TAKE_POSITIONS else seed)
+                # The runs of ACU-Fixed all have the positions of one training (grouped paper, section 4.2).
+                start = add(model.start.trained, 1 if model.start.conversion == APPLY else seed)
             trainings[folder, seed] = Training(model, seed, start)
         return trainings[folder, seed]
 

@@ -11,15 +11,17 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.run import TRAIN_VAL, Run
 from caffe_acu.net_param import format_prototxt, read_prototxt, write_atomically
-from caffe_acu.nets.model import Model
+from caffe_acu.nets.model import APPLY, ROUND, Model
 from caffe_acu.nets.zoo import all_models
 from caffe_acu.reproduce.data_sets import FoundData, data_folder, find_data, is_there
-from caffe_acu.reproduce.plan import Training, conversion
+from caffe_acu.reproduce.plan import Training
 from caffe_acu.reproduce.run_status import TRAINED, run_status
 from caffe_acu.reproduce.scale import position_interval, scale_training
 
 SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
+# What runs that were begun before `caffe-acu positions round` and `apply` have in their files.
+_FORMERLY = {"round-positions": ROUND, "take-positions": APPLY}
 _WORDS = {"limit": "--limit", "differs": "difference from the paper"}
 
 
@@ -77,6 +79,8 @@ def read_settings(folder: Path) -> RunSettings:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         start = content.pop("start")
+        if start:
+            start["conversion"] = _FORMERLY.get(start["conversion"], start["conversion"])
         return RunSettings(**content, start=StartFrom(**start) if start else None)
     except FileNotFoundError:
         raise UserError(f"{folder}: no run in it ({SETTINGS}); `caffe-acu reproduce` makes run folders") from None
@@ -155,7 +159,7 @@ def _start(training: Training) -> StartFrom | None:
     if start is None or training.model.start is None:
         return None
     other = Path("../..") / start.model.name / start.folder.name  # of the same paper
-    return StartFrom(conversion(training.model.start), str(other))
+    return StartFrom(training.model.start.conversion, str(other))
 
 
 def _is_same_data(folder: Path, found: RunSettings, wanted: RunSettings) -> bool:
