@@ -29,13 +29,17 @@ def biases(case: LayerCase) -> np.ndarray:
     return _normal(6, (case.outputs,))
 
 
-def positions(sets: int) -> np.ndarray:
-    """x and y of every synapse, (2, sets, K): the lattice of the kernel, displaced; the origin is not."""
-    offsets = np.arange(KERNEL, dtype=np.float32) - KERNEL // 2
+def positions(sets: int, moved: float = DISPLACEMENT, spread: int = 1) -> np.ndarray:
+    """x and y of every synapse, (2, sets, K): a lattice, ``spread`` pixels apart, displaced; the origin is not."""
+    offsets = (np.arange(KERNEL, dtype=np.float32) - KERNEL // 2) * spread
     lattice = np.stack([np.tile(offsets, KERNEL), np.repeat(offsets, KERNEL)])
-    moves = np.random.default_rng([_SEED, 3, sets]).uniform(-DISPLACEMENT, DISPLACEMENT, (2, sets, KERNEL**2))
+    moves = np.random.default_rng([_SEED, 3, sets]).uniform(-moved, moved, (2, sets, KERNEL**2))
     moves[:, :, (lattice == 0).all(axis=0)] = 0
     return (lattice[:, None, :] + moves).astype(np.float32)
+
+
+def layer_positions(case: LayerCase) -> np.ndarray:
+    return positions(case.sets, case.moved, case.spread)
 
 
 def net_input() -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ class LayerCandidate:
         self._blobs[WEIGHT].data[...] = arrays.weights(case)
         self._learns_positions = kind == "acu"
         if self._learns_positions:
-            for blob, values in zip((X, Y), arrays.positions(case.sets), strict=True):
+            for blob, values in zip((X, Y), arrays.layer_positions(case), strict=True):
                 self._blobs[blob].data[...] = values.reshape(self._blobs[blob].data.shape)
         self._net.blobs["data"].data[...] = arrays.layer_input(case)
         self._net.blobs["layer"].diff[...] = arrays.output_gradient(case)

@@ -40,7 +40,7 @@ def candidates_net(case: LayerCase, kinds: Sequence[str], *, bias: bool = False)
             # Without a bias an ACU keeps a single zero.
             set_blob(layer.blobs[BIAS], arrays.biases(case) if bias else np.zeros((1, 1, 1, 1), np.float32))
         if kind == "acu":
-            for blob, values in zip((X, Y), arrays.positions(case.sets), strict=True):
+            for blob, values in zip((X, Y), arrays.layer_positions(case), strict=True):
                 set_blob(layer.blobs[blob], values.reshape(case.sets, 1, KERNEL, KERNEL))
     return net
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import Any
@@ -38,15 +38,7 @@ def measure_layer(
     case: LayerCase, workers: dict[str, Worker], threads: int, rounds: int, progress: Progress
 ) -> tuple[list[Row], list[str]]:
     """A row for each pass, and what there is to say about them. ``progress`` is called after every round."""
-    chosen, notes, digests = {}, [], {}
-    for candidate in layer_candidates(case):
-        place, label = CANDIDATES[candidate]
-        try:
-            digests[candidate] = workers[place].ask("prepare", candidate=candidate, case=asdict(case))
-            chosen[candidate] = workers[place]
-        except Refused as reason:
-            notes.append(f"{label} was not measured on {case.name}: {reason}")
-    notes += _disagreements(case, digests)
+    chosen, notes = prepare_layer(case, workers, {name: CANDIDATES[name] for name in layer_candidates(case)}, _SAME)
     rows = []
     for pass_ in PASSES:
         samples = time_candidates(chosen, pass_, rounds, progress)
@@ -65,15 +57,38 @@ def measure_layer(
     return rows, notes
 
 
-def _disagreements(case: LayerCase, digests: dict[str, dict[str, list[float]]]) -> list[str]:
+def prepare_layer(
+    case: LayerCase,
+    workers: dict[str, Worker],
+    candidates: dict[str, tuple[str, str]],
+    same: Iterable[tuple[str, str]],
+) -> tuple[dict[str, Worker], list[str]]:
+    """The worker of each candidate, which has it ready, and what there is to say: who is missing, and which of the
+    pairs in ``same`` do not compute the same. ``candidates``: where they run, and their labels."""
+    chosen, notes, digests = {}, [], {}
+    for candidate, (place, label) in candidates.items():
+        try:
+            digests[candidate] = workers[place].ask("prepare", candidate=candidate, case=asdict(case))
+            chosen[candidate] = workers[place]
+        except Refused as reason:
+            notes.append(f"{label} was not measured on {case.name}: {reason}")
+    return chosen, notes + _disagreements(case, digests, same, candidates)
+
+
+def _disagreements(
+    case: LayerCase,
+    digests: dict[str, dict[str, list[float]]],
+    same: Iterable[tuple[str, str]],
+    candidates: dict[str, tuple[str, str]],
+) -> list[str]:
     notes = []
-    for ours, peer in _SAME:
+    for ours, peer in same:
         for what in digests.get(ours, {}).keys() & digests.get(peer, {}).keys():
             a, b = digests[ours][what], digests[peer][what]
             scale = max(map(abs, b)) or 1.0
             largest = max(abs(x - y) for x, y in zip(a, b, strict=True)) / scale
             if not largest <= _AGREEMENT:
-                labels = CANDIDATES[ours][1], CANDIDATES[peer][1]
+                labels = candidates[ours][1], candidates[peer][1]
                 notes.append(f"DIFFERENT RESULTS on {case.name}: {what} of {' and '.join(labels)} by {largest:.1e}")
     return notes
 

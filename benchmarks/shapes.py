@@ -19,13 +19,17 @@ class LayerCase:
     size: int  # height and width of the input
     stride: int = 1
     group: int = 1
+    moved: float = DISPLACEMENT  # how far synapses lie from the lattice, in x and in y, at most
+    spread: int = 1  # the lattice of which is this many times as wide
 
     @property
     def name(self) -> str:
         channels = f"{self.channels}" if self.depthwise else f"{self.channels}-{self.outputs}"
         group = f"-g{self.group}" if 1 < self.group < self.channels else ""
         stride = f"-s{self.stride}" if self.stride > 1 else ""
-        return f"{self.family}/{channels}-{self.size}x{self.size}{group}{stride}"
+        moved = f"-moved{self.moved:g}" if self.moved != DISPLACEMENT else ""
+        spread = f"-spread{self.spread}" if self.spread > 1 else ""
+        return f"{self.family}/{channels}-{self.size}x{self.size}{group}{stride}{moved}{spread}"
 
     @property
     def depthwise(self) -> bool:

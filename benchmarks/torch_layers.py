@@ -1,4 +1,4 @@
-"""The peers' layers in PyTorch, on the CPU or a GPU: Conv2d, DCLS, and torchvision's deform_conv2d."""
+"""Layers in PyTorch, on the CPU or a GPU: Conv2d, DCLS, torchvision's deform_conv2d, grid_sample, and ours."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ from torch import nn
 class LayerCandidate:
     """A layer with its weights, positions and output gradient.
 
-    ``kind``: "dcls"; "deform", whose offsets are the same everywhere; else a plain convolution. ``copies`` inputs
-    take turns. Raises Refused where a package is missing.
+    ``kind``: "dcls"; "deform", whose offsets are the same everywhere; "grid"; "active", ours; "dense", the plain
+    convolution that ours is equal to; else a plain 3x3 convolution. ``copies`` inputs take turns. Raises Refused where
+    a package is missing.
     """
 
     def __init__(self, case: LayerCase, kind: str, device: str = "cpu", copies: int = 1) -> None:
-        make = {"dcls": _dcls, "deform": DeformConvolution}.get(kind, _convolution)
-        self._layer = make(case).to(device)
+        self._layer = _KINDS.get(kind, _convolution)(case).to(device)
         values = torch.from_numpy(arrays.layer_input(case)).to(device)
         self._inputs = [values.clone().requires_grad_() for _ in range(copies)]
         self._output_gradient = torch.from_numpy(arrays.output_gradient(case)).to(device)
@@ -44,7 +44,7 @@ class LayerCandidate:
             output=self.forward().numpy(),
             input_gradient=gradients["input"],
             weight_gradient=gradients["weight"],
-            position_gradient=arrays.moving(gradients["P"]) if "P" in gradients else None,
+            position_gradient=_position_gradient(gradients),
         )
 
     def _next_input(self) -> torch.Tensor:
@@ -64,11 +64,45 @@ class DeformConvolution(nn.Module):
         self._function = deform_conv2d()
         self._stride = case.stride
         self.weight = nn.Parameter(torch.from_numpy(arrays.weights(case)))
-        offsets = deform_offsets(torch.from_numpy(arrays.positions(case.sets)), case.batch, case.out_size)
+        offsets = deform_offsets(torch.from_numpy(arrays.layer_positions(case)), case.batch, case.out_size)
         self.offsets = nn.Parameter(offsets)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return self._function(values, self.offsets, self.weight, None, self._stride, KERNEL // 2)
+
+
+class GridConvolution(nn.Module):
+    """An ACU in a few lines of PyTorch: grid_sample makes K copies of the input, a product does the rest."""
+
+    def __init__(self, case: LayerCase) -> None:
+        super().__init__()
+        self._case = case
+        self.weight = nn.Parameter(torch.from_numpy(arrays.weights(case)))
+        self.positions = nn.Parameter(torch.from_numpy(arrays.layer_positions(case)).permute(1, 2, 0).contiguous())
+        self._base = torch.arange(case.out_size, dtype=torch.float32) * case.stride  # the pad is the centre of 3x3
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        case, out, taps = self._case, self._case.out_size, KERNEL**2
+        x, y = self.positions.unbind(-1)
+        columns = x[..., None, None] + self._base.to(x)
+        rows = y[..., None, None] + self._base.to(y)[:, None]
+        pixels = torch.stack(torch.broadcast_tensors(columns, rows), -1)  # sets, K, out, out, (x, y)
+        grid = (pixels * (2 / (case.size - 1)) - 1).reshape(1, case.sets, taps * out, out, 2)
+        grid = grid.expand(case.batch, -1, -1, -1, -1).flatten(0, 1)
+        by_set = values.reshape(-1, case.channels // case.sets, case.size, case.size)
+        samples = nn.functional.grid_sample(by_set, grid, align_corners=True)
+        columns = samples.reshape(case.batch, case.group, case.channels // case.group * taps, out * out)
+        weight = self.weight.reshape(case.group, case.outputs // case.group, -1)
+        return (weight @ columns).reshape(case.output_shape)
+
+
+def _position_gradient(gradients: dict[str, np.ndarray]) -> np.ndarray | None:
+    """x before y, as Caffe has them, of the layers that have positions."""
+    if "P" in gradients:
+        return arrays.moving(gradients["P"])
+    if "positions" in gradients:
+        return arrays.moving(np.ascontiguousarray(np.moveaxis(gradients["positions"], -1, 0)))
+    return None
 
 
 def deform_conv2d() -> Callable[..., torch.Tensor]:
@@ -99,6 +133,22 @@ def _convolution(case: LayerCase) -> nn.Module:
     return layer
 
 
+def _active(case: LayerCase) -> nn.Module:
+    try:
+        from caffe_acu.torch import ActiveConv2d
+    except ImportError as error:
+        raise Refused(f"caffe_acu.torch cannot be imported: {error}") from error
+    layer = ActiveConv2d(case.channels, case.outputs, KERNEL, case.stride, KERNEL // 2, groups=case.group, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(arrays.weights(case)))
+        layer.positions.copy_(torch.from_numpy(arrays.layer_positions(case)).permute(1, 2, 0))
+    return layer
+
+
+def _dense(case: LayerCase) -> nn.Module:
+    return _active(case).to_conv2d()
+
+
 def _dcls(case: LayerCase) -> nn.Module:
     try:
         from DCLS.construct.modules import Dcls2d
@@ -117,8 +167,11 @@ def _dcls(case: LayerCase) -> nn.Module:
         use_implicit_gemm=False,  # depthwise layers on a GPU only, and a package of its own
     )
     # It has positions for every filter; filters of a group share theirs here.
-    of_output = np.repeat(arrays.positions(case.sets), case.outputs // case.sets, axis=1)
+    of_output = np.repeat(arrays.layer_positions(case), case.outputs // case.sets, axis=1)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(arrays.weights(case)).reshape(layer.weight.shape))
         layer.P.copy_(torch.from_numpy(of_output)[:, :, None, :].expand(layer.P.shape))
     return layer
+
+
+_KINDS = {"dcls": _dcls, "deform": DeformConvolution, "grid": GridConvolution, "active": _active, "dense": _dense}

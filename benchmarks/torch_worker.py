@@ -3,11 +3,12 @@
 Runs in the peers' environment, started by run.py with the number of threads.
 """
 
+import contextlib
 import logging
 import platform
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import arrays
@@ -66,14 +67,17 @@ def _plain_net() -> nn.Sequential:
 
 
 def hello() -> dict[str, str]:
-    backend = next((line for line in torch.__config__.show().splitlines() if "DNN" in line), "")
-    return {
+    built = [line.strip(" -") for line in torch.__config__.show().splitlines()]
+    versions = {
         "PyTorch": torch.__version__,
-        "oneDNN of PyTorch": backend.strip(" -") or "none",
-        "instructions used by PyTorch": torch.backends.cpu.get_cpu_capability(),
-        "DCLS": f"{version('DCLS')}, version v1 (bilinear), box {DCLS_BOX}",
+        "oneDNN of PyTorch": next((line for line in built if "DNN" in line), "none"),
+        "instructions used by PyTorch": next((line.split()[-1] for line in built if "CPU capability" in line), "?"),
         "Python of PyTorch": platform.python_version(),
     }
+    for package, how in (("DCLS", f", version v1 (bilinear), box {DCLS_BOX}"), ("torchvision", "")):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package) + how
+    return versions
 
 
 def prepare(candidate: str, case: dict[str, Any] | None = None) -> dict[str, list[float]]:

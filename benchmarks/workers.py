@@ -21,8 +21,14 @@ def caffe_worker(threads: int, *, exact_memory: bool = False) -> Worker:
 
 
 def torch_worker(threads: int, python: Path, *, keeps_memory: bool = False) -> Worker:
-    """With ``keeps_memory`` freed memory never goes back to the system, which else gives zeroed pages every time."""
+    """With ``keeps_memory`` freed memory never goes back to the system, which else gives zeroed pages every time.
+
+    Our own package is found by it, though ``python`` is another's.
+    """
     environment = _environment() | {"OMP_NUM_THREADS": str(threads)}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(_HERE.parent / "python"), environment.get("PYTHONPATH")])
+    )
     if keeps_memory:
         environment |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**26)}
     name = TORCH_KEPT if keeps_memory else TORCH

@@ -241,7 +241,18 @@ def set_blob(blob: "caffe_pb2.BlobProto", values: np.ndarray) -> None:
     """Gives the blob these values and their shape; float64 arrays are stored as doubles."""
     blob.Clear()
     blob.shape.dim.extend(values.shape)
-    (blob.double_data if values.dtype == np.float64 else blob.data).extend(values.ravel().tolist())
+    name, stored = ("double_data", "<f8") if values.dtype == np.float64 else ("data", "<f4")
+    # Protobuf would take them number by number, as Python's: ten times the time, and eight times the memory.
+    blob.MergeFromString(_packed(blob.DESCRIPTOR.fields_by_name[name].number, values.astype(stored).tobytes()))
+
+
+def _packed(field: int, raw: bytes) -> bytes:
+    """A packed repeated field, numbered below 16, as protobuf encodes it: its key, the length, the values."""
+    length, digits = len(raw), bytearray()
+    while length > 127:  # seven bits in each byte, and whether others follow
+        digits.append(length & 127 | 128)
+        length >>= 7
+    return bytes([field << 3 | 2, *digits, length]) + raw
 
 
 def rename(net: "caffe_pb2.NetParameter", layers: Mapping[str, str], blobs: Mapping[str, str] | None = None) -> None:

@@ -3,8 +3,10 @@
 What Caffe would end the process for is found here first, and told in one line.
 """
 
+import importlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 from caffe_acu.active_layer import ACTIVE_TYPES, check_division, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.graph import input_channels
-from caffe_acu.counts.network import count_network
+from caffe_acu.counts.network import UnknownShape, count_network
 from caffe_acu.errors import UserError, naming
 from caffe_acu.kernels import statistics
 from caffe_acu.net_param import (
@@ -58,10 +60,13 @@ def read_trained(net: Path, weights: Path) -> TrainedNet:
     """
     deployed, trained = read_deploy(net), read_net(weights)
     shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in _load(deployed).params.items()}
+    with naming(net):
+        _require_own_names(deployed, shapes)
     check_weights(shapes, trained, weights)
     stored = {layer.name: layer for layer in trained.layer}
     with naming(weights):
         blobs = {name: _arrays(stored[name], of_layer) for name, of_layer in shapes.items()}
+        blobs = _as_shared(deployed, blobs, [layer.name for layer in trained.layer])
         for layer in deployed.layer:
             _check_numbers(layer, blobs.get(layer.name, []))
     return TrainedNet(deployed, blobs, net, weights)
@@ -72,7 +77,10 @@ def read_deploy(net: Path) -> "caffe_pb2.NetParameter":
     described = read_prototxt(net)
     with naming(net):
         deployed = _deployed(described)
-        count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
+        try:
+            count_network(deployed)  # finds blobs that are missing, and sizes that do not fit
+        except UnknownShape as error:
+            raise UserError(f"{error.what}; give the network up to there, and the rest as another") from error
         for layer, channels in zip(deployed.layer, input_channels(deployed), strict=True):
             if layer.type in ACTIVE_TYPES and channels is not None:
                 check_division(layer, read_active_layer(layer), channels)
@@ -133,7 +141,7 @@ def _deployed(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
     caffe = import_caffe()
     known = set(caffe.layer_type_list())
     deployed = caffe_pb2.NetParameter(name=net.name)
-    for name, shape in zip(net.input, input_shapes(net), strict=False):  # from before there were Input layers
+    for name, shape in zip(net.input, _declared_shapes(net), strict=True):  # from before there were Input layers
         source = deployed.layer.add(name=name, type="Input", top=[name])
         source.input_param.shape.append(shape)
     for layer in net.layer:
@@ -143,12 +151,57 @@ def _deployed(net: "caffe_pb2.NetParameter") -> "caffe_pb2.NetParameter":
             raise UserError(f"{label(layer)}: this Caffe has no layer of that type")
         if not layer.bottom and layer.type not in _WITHOUT_BOTTOMS:
             raise UserError(f"{label(layer)} reads data, which are not needed here; give the deploy network")
+        if layer.type == "Input" and not layer.input_param.shape:
+            raise UserError(f"{label(layer)}: no shape; add input_param {{ shape {{ dim: .. }} }}")
+        if layer.type == "HDF5Output":
+            raise UserError(f"{label(layer)} would write a file; leave it out")
+        if layer.type == "Python":
+            _require_python(layer)
         copy = deployed.layer.add()
         copy.CopyFrom(layer)
         del copy.blobs[:]
         for field in _OF_PHASES:
             copy.ClearField(field)
+    _require_one_maker(deployed)
     return deployed
+
+
+def _declared_shapes(net: "caffe_pb2.NetParameter") -> list["caffe_pb2.BlobShape"]:
+    """One for each of ``net.input``."""
+    shapes = input_shapes(net)
+    if len(shapes) == 1:
+        shapes *= len(net.input)
+    if len(shapes) != len(net.input):
+        raise UserError(f"{len(net.input)} input(s), but {len(shapes)} shape(s); add input_shape for each")
+    return shapes
+
+
+def _require_python(layer: "caffe_pb2.LayerParameter") -> None:
+    """UserError if the class of a Python layer is not there; Caffe would print a traceback."""
+    param = layer.python_param
+    try:
+        getattr(importlib.import_module(param.module), param.layer)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{label(layer)}: {param.module}.{param.layer} cannot be imported ({reason}); is its folder in PYTHONPATH?"
+        ) from error
+
+
+def _require_one_maker(net: "caffe_pb2.NetParameter") -> None:
+    makers: dict[str, str] = {}
+    for layer in net.layer:
+        for top in set(layer.top) - set(layer.bottom):
+            if top in makers:
+                raise UserError(f"{label(layer)}: its top {top!r} is made by layer {makers[top]!r} already")
+            makers[top] = layer.name
+
+
+def _require_own_names(net: "caffe_pb2.NetParameter", with_weights: Collection[str]) -> None:
+    times = Counter(layer.name for layer in net.layer)
+    for name in with_weights:
+        if times[name] > 1:
+            raise UserError(f"{times[name]} layers are called {name!r}; weights are found by the names of layers")
 
 
 def _load(net: "caffe_pb2.NetParameter") -> Any:
@@ -165,6 +218,22 @@ def _arrays(layer: "caffe_pb2.LayerParameter", shapes: Sequence[tuple[int, ...]]
         return [blob_array(blob).reshape(shape) for blob, shape in zip(layer.blobs, shapes, strict=True)]
     except UserError as error:
         raise UserError(f"{label(layer)}: {error}") from error
+
+
+def _as_shared(
+    net: "caffe_pb2.NetParameter", blobs: Mapping[str, list[np.ndarray]], order: Sequence[str]
+) -> dict[str, list[np.ndarray]]:
+    """Parameters that layers share by name are one in Caffe, and hold what is read last: ``order`` is the file's."""
+    names = {(layer.name, i): param.name for layer in net.layer for i, param in enumerate(layer.param) if param.name}
+    last = {}
+    for layer in order:
+        for i, array in enumerate(blobs.get(layer, ())):
+            last[names.get((layer, i))] = array
+    return {
+        layer: [last[names[layer, i]].reshape(array.shape) if (layer, i) in names else array
+                for i, array in enumerate(arrays)]
+        for layer, arrays in blobs.items()
+    }  # fmt: skip
 
 
 def _check_numbers(layer: "caffe_pb2.LayerParameter", blobs: Sequence[np.ndarray]) -> None:

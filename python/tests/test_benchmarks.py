@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,3 +37,14 @@ def test_preparing_photographs_is_measured_against_a_bare_loop(tmp_path):
     (result,) = json.loads((tmp_path / "result.json").read_text())["results"]
     assert result["workers"] == len(result["bare"]) == len(result["ours"]) == 1
     assert "| workers | ours, images/s | bare, images/s |" in (tmp_path / "result.md").read_text()
+
+
+def test_the_layer_of_pytorch_is_measured_against_caffes(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed: scripts/setup.sh --torch")
+    options = ["--only", "dense/64-128", "--rounds", "1", "--out", tmp_path / "result"]
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "torch_layer.py", *options], check=True, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [row["pass"] for row in result["rows"]] == ["forward", "forward+backward"]
+    assert all(row["ratios"]["active/acu"] > 0 and row["ratios"]["active/torch"] > 0 for row in result["rows"])
+    assert not [line for line in result["notes"] if line.startswith("DIFFERENT RESULTS")]
+    assert "| dense/64-128-32x32-s2 |" in (tmp_path / "result.md").read_text()

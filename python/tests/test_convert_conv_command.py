@@ -227,6 +227,27 @@ def test_nothing_to_convert(tmp_path, monkeypatch, capsys):
     assert "stay active" in refused(capsys, net, weights, "-o", "o", "--wide", "keep", "--max-kernel", "1")
 
 
+def test_networks_without_inputs_or_outputs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    net, weights = Path("net.prototxt"), Path("net.caffemodel")
+    made = input_text((1, 3, 8, 8)).replace("Input", "DummyData").replace("input_param", "dummy_data_param")
+    acu = "layer { name: 'a' type: 'ACU' bottom: 'data' top: 'a' convolution_param { num_output: 2 kernel_size: 3 } }"
+    net.write_text(f"{made} {acu} layer {{ name: 's' type: 'Silence' bottom: 'a' }}")
+    caffe.Net(str(net), caffe.TEST).save(str(weights))
+    assert convert(net, weights, "-o", "out") == 0
+    printed = capsys.readouterr().out
+    assert "largest difference of the network's output: none\n" in printed
+    assert re.search(r"\nforward pass: [\d.]+ ms -> ", printed)
+
+
+def test_kernels_that_are_many_rather_than_wide(plain, monkeypatch, capsys):
+    """The message says that --wide keep helps."""
+    monkeypatch.setattr("caffe_acu.convert.layer_convolutions._LARGEST", 2**18)
+    assert "give --wide keep, without --prune" in refused(capsys, *plain, "-o", "out")
+    assert convert(*plain, "-o", "out", "--wide", "keep") == 0
+    assert "STILL ACTIVE, so the files are for this Caffe only: conv2_1, conv2_2, conv3_1" in capsys.readouterr().out
+
+
 def test_a_conversion_that_is_wrong_writes_nothing(plain, monkeypatch, capsys):
     from caffe_acu import kernels
 

@@ -9,6 +9,7 @@ from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import convert_to_convolutions
 from caffe_acu.convert.verify import verify
 from caffe_acu.errors import UserError
+from caffe_acu.start_shapes import lattice
 from trained_text import input_text, run, trained_of
 
 NETWORK = (
@@ -48,6 +49,38 @@ def test_a_right_conversion_passes_by_a_wide_margin(fold_too):
         assert all(blob.largest <= 0.3 * blob.allowed for blob in differences.blobs.values())
         # What is allowed is no licence: of the values themselves it is a small part.
         assert all(blob.allowed < 5e-3 * blob.magnitude for blob in differences.blobs.values())
+
+
+@pytest.mark.parametrize("moved", [1e-2, 1e-4, 1e-6])
+def test_synapses_that_have_hardly_moved(moved):
+    """At -moved the fraction is 1 - moved, rounded: what is left for the neighbour is wrong by much, and tiny.
+
+    That shows where the other neighbours are zero, of sparse features or beyond a border.
+    """
+    text = input_text((2, 8, 20, 20)) + (
+        "layer { name: 'sparse' type: 'Power' bottom: 'data' top: 'data' power_param { shift: -2 } }"
+        "layer { name: 'relu' type: 'ReLU' bottom: 'data' top: 'data' }"
+        "layer { name: 'a' type: 'ACU' bottom: 'data' top: 'a' convolution_param { num_output: 8 kernel_size: 3 pad: 2 "
+        "bias_term: false } }"
+    )
+    trained = trained_of(text, exact=False)
+    random = np.random.default_rng(3)
+    for blob, start in zip(trained.blobs["a"][2:], lattice((3, 3), (1, 1)), strict=True):
+        blob.flat = start + random.normal(0, moved, blob.size)
+    converted = convert_to_convolutions(trained)
+    assert verify(trained, converted).layers["a"].explained < 0.3
+    converted.blobs["a"][0][0] *= 1 + 1e-4
+    with pytest.raises(UserError, match="layer 'a' .* what stands for it differs by"):
+        verify(trained, converted)
+
+
+def test_values_that_overflow_on_the_way():
+    large = "layer { name: 'large' type: 'Power' bottom: 'pool' top: 'large' power_param { scale: 1e38 } }\n"
+    bounded = NETWORK.replace("'Softmax' bottom: 'pool'", "'Sigmoid' bottom: 'large'")
+    trained = network(bounded.replace("layer { name: 'prob'", f"{large}layer {{ name: 'prob'"))
+    trained.blobs["b"][0][...] *= 10
+    with pytest.raises(UserError, match="blob 'large' of the network is not finite on random inputs"):
+        verify(trained, convert_to_convolutions(trained))
 
 
 _symmetric = kernels._symmetric
@@ -118,6 +151,24 @@ def test_values_that_are_not_finite(layer):
         trained.blobs[layer][0][...] = 1e38
     with pytest.raises(UserError, match=f"blob '{layer}' of the network is not finite on random inputs"):
         verify(trained, convert_to_convolutions(trained))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ("type: 'HingeLoss' bottom: 'prob' bottom: 'number'", "dim: 2"),
+        ("type: 'SoftmaxWithLoss' bottom: 'b' bottom: 'number'", "dim: 2 dim: 5 dim: 4"),
+        ("type: 'BatchReindex' bottom: 'b' bottom: 'number'", "dim: 3"),
+        ("type: 'Embed' bottom: 'number' embed_param { input_dim: 2 num_output: 3 }", "dim: 4"),
+    ],
+)
+def test_inputs_that_are_looked_up(layer, shape):
+    """Caffe reads and writes wherever a wrong index leads."""
+    number = f"layer {{ name: 'number' type: 'Input' top: 'number' input_param {{ shape {{ {shape} }} }} }}"
+    trained = network(number + NETWORK + f"layer {{ name: 'looks' {layer} top: 'looks' }}")
+    differences = verify(trained, convert_to_convolutions(trained))
+    assert differences.blobs["number"].magnitude == 0 and differences.blobs["looks"].magnitude > 0
+    assert differences.blobs["data"].magnitude > 1
 
 
 @pytest.mark.parametrize("groups", [1, 4, 8])

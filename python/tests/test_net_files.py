@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.cli.main import main
 from caffe_acu.errors import UserError
-from caffe_acu.net_param import read_net, read_prototxt, write_together
+from caffe_acu.net_param import read_net, read_prototxt, set_blob, write_together
 
 NET = """\
 name: "n"
@@ -111,3 +112,14 @@ def test_a_link_to_itself_is_one_line(tmp_path, capsys):
     assert main(["new", str(loop), "-o", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"caffe-acu new: {loop}: cannot be read: Too many levels of symbolic links\n"
     assert sorted(tmp_path.iterdir()) == [loop, net]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 31, 32, 2047, 2048, 4096, 70_000])  # lengths of one to three digits
+@pytest.mark.parametrize("doubles", [False, True])
+def test_blobs_are_what_protobuf_makes_of_each_number(size, doubles):
+    values = np.random.default_rng(size).normal(size=(size, 3)).astype(np.float64 if doubles else np.float32)[:, 1]
+    expected, blob = caffe_pb2.BlobProto(), caffe_pb2.BlobProto(data=[1], double_data=[2], num=3)
+    expected.shape.dim.append(size)
+    (expected.double_data if doubles else expected.data).extend(values.tolist())
+    set_blob(blob, values)
+    assert blob == expected and blob.SerializeToString() == expected.SerializeToString()

@@ -10,6 +10,7 @@ from caffe_acu.net_param import format_prototxt
 from caffe_acu.nets.zoo import all_models
 
 BATCH = 2
+CIFAR = (32, 32)
 # Height and width of the input; those of photographs are smaller than in the papers where the last pooling allows.
 FAMILIES = {
     "cvpr2017/plain_acu": (32, 32),
@@ -37,7 +38,7 @@ def trained(folder: str, where: Path, seed: int = 0, spread: float = 1.2) -> tup
     """
     net = _MODELS[folder].deploy()
     (source,) = (layer for layer in net.layer if layer.type == "Input")
-    source.input_param.shape[0].dim[:] = [BATCH, 3, *FAMILIES[folder]]
+    source.input_param.shape[0].dim[:] = [BATCH, 3, *FAMILIES.get(folder, CIFAR)]
     for layer in net.layer:
         if layer.inner_product_param.num_output > 1000:  # AlexNet's 4096 are 200 MB, which every test would carry
             layer.inner_product_param.num_output = 250

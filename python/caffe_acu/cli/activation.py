@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from caffe_acu.cli.choices import add_layers, explained
+from caffe_acu.cli.choices import add_layers, explained, typed
 from caffe_acu.convert.options import WHICH, Choice, PositionOptions
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def words_of(arguments: argparse.Namespace) -> list[str]:
     words = ["--which", arguments.which]
     for option, patterns in (("--layers", arguments.layers), ("--except", arguments.excluded)):
         words += [option, *patterns] if patterns else []
-    if arguments.position_sets != PositionOptions().sets:
-        words += ["--position-sets", str(arguments.position_sets)]
-    return words
+    return words + typed(("--position-sets", arguments.position_sets, PositionOptions().sets))
 
 
 def described(layer: "Activated") -> str:

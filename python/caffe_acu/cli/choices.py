@@ -1,4 +1,4 @@
-"""What commands share: options, help texts for those that take one of several words, a file's name in a file."""
+"""What commands share: options, help texts for those that take one of several words, what was typed in a file."""
 
 import argparse
 from collections.abc import Mapping
@@ -28,6 +28,11 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="only layers of these names; *, ? and [] as in a shell",
     )
+
+
+def typed(*options: tuple[str, object, object]) -> list[str]:
+    """Of options, their values and defaults, the words that one has to type."""
+    return [word for option, value, default in options if value != default for word in (option, str(value))]
 
 
 def publishable(path: Path) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.choices import explained, publishable
+from caffe_acu.cli.choices import explained, publishable, typed
 from caffe_acu.convert.options import WIDE, ConvolutionOptions
 
 
@@ -63,10 +63,9 @@ def _command(arguments: argparse.Namespace) -> str:
     default = ConvolutionOptions()
     words = ["caffe-acu", "convert", "conv", publishable(arguments.net), publishable(arguments.weights)]
     words += ["--fold"] if arguments.fold else []
-    for option, value, usual in (
+    words += typed(
         ("--max-kernel", arguments.max_kernel, default.max_kernel),
         ("--wide", arguments.wide, default.wide),
         ("--prune", arguments.prune, default.prune),
-    ):
-        words += [option, str(value)] if value != usual else []
+    )
     return shlex.join(words)

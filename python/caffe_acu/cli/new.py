@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from caffe_acu.cli.activation import add_choice, choice_of, described, print_left, words_of
-from caffe_acu.cli.choices import publishable
+from caffe_acu.cli.choices import publishable, typed
 from caffe_acu.convert.options import PositionOptions
 
 
@@ -55,10 +55,8 @@ def _command(arguments: argparse.Namespace) -> str:
     import shlex
 
     default = PositionOptions()
-    words = ["caffe-acu", "new", publishable(arguments.net), *words_of(arguments)]
-    for option, value, usual in (
+    words = typed(
         ("--warmup", arguments.warmup, default.warmup_iter),
         ("--position-lr-mult", arguments.position_lr_mult, default.lr_mult),
-    ):
-        words += [option, str(value)] if value != usual else []
-    return shlex.join(words)
+    )
+    return shlex.join(["caffe-acu", "new", publishable(arguments.net), *words_of(arguments), *words])

@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.convert.to_convolution import ConvertedNet, convert_to_convolutions
-from caffe_acu.convert.verify import Differences, verify
+from caffe_acu.convert.verify import Differences, random_inputs, verify
 from caffe_acu.counts.network import NetworkCount, count_network
 from caffe_acu.errors import UserError, naming
 from caffe_acu.trained_net import TrainedNet, caffe_net, read_trained
@@ -74,9 +74,7 @@ def _nothing_to_do(converted: ConvertedNet, options: ConvolutionOptions) -> str:
 
 def _measure(trained: TrainedNet, converted: ConvertedNet) -> Times:
     nets: list[Any] = [caffe_net(trained.net, trained.blobs), caffe_net(converted.net, converted.blobs)]
-    random = np.random.default_rng(0)
-    for name in nets[0].inputs:
-        values = random.normal(size=nets[0].blobs[name].data.shape)
+    for name, values in random_inputs(trained.net, nets[0], np.random.default_rng(0)).items():
         for net in nets:
             net.blobs[name].data[...] = values
     taken: list[list[float]] = [[], []]

@@ -100,18 +100,22 @@ def _notes(deployment: Deployment) -> list[str]:
         "the network on random inputs; of limit: in percent of what float32 rounding explains"
         + (", without the dropped taps" if _pruned(deployment) else ""),
         "",
-        f"largest difference of the network's output: {_of(deployment, deployment.differences.outputs)}",
+        f"largest difference of the network's output: {_of(deployment, deployment.differences.outputs) or 'none'}",
         f"and of all its {len(blobs)} blobs: {_of(deployment, [worst])}",
         f"parameters: {before.parameters:,} -> {after.parameters:,}, {deployment.zeros:,} of them 0",
         f"multiply-adds for one image: {before.multiply_adds:,} -> {after.multiply_adds:,} (`caffe-acu counts`, "
         f"convention {before.convention.name})",
-        f"forward pass of {'x'.join(map(str, times.input_shape))}: {times.before:.3g} ms -> {times.after:.3g} ms "
+        f"forward pass{_of_shape(times.input_shape)}: {times.before:.3g} ms -> {times.after:.3g} ms "
         f"(this Caffe on {times.cores} CPU cores, median of {times.passes})",
     ]
     if deployment.converted.kept:
         kept = ", ".join(deployment.converted.kept)
         notes.append(f"STILL ACTIVE, so the files are for this Caffe only: {kept}")
     return notes
+
+
+def _of_shape(shape: Sequence[int]) -> str:
+    return f" of {'x'.join(map(str, shape))}" if shape else ""
 
 
 def _of(deployment: Deployment, names: Sequence[str]) -> str:

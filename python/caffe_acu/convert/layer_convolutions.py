@@ -63,6 +63,8 @@ def layer_convolutions(
     size = box.size if wide else window.size
     values = math.prod((*weight.shape[:2], *size))
     if values > _LARGEST or (wide and max(size) > _WIDEST):
+        if options.wide == "keep" and options.prune is None:
+            return None
         raise UserError(
             f"its dense kernel would be {_by(size)}, {values:,} values in all, which is beyond all proportion; "
             f"{_farthest(active, blobs, size)}; give --wide keep, without --prune, to let it stay active"

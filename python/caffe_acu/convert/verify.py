@@ -9,7 +9,9 @@ terms' absolute values; errors of different operations being unrelated, by at mo
 share of 2 n exp(-50) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019, theorem 2.4). The smaller of the two counts,
 for the old layer and for the new one, each with its own n: channels times synapses, and channels times taps, since a
 tap of 0 rounds nothing. A is computed by Caffe: the old layer with the absolute values of weights and inputs, for
-shares of neighbours are never negative.
+shares of neighbours are never negative. The shares themselves are off by up to u, however small they are: a synapse at
+-0.001 is 0.999 pixels from the one to its left, which is rounded, and leaves 0.001. So u B is added, where B is A
+with a share of 1 for each of the four neighbours.
 
 **The whole network.** What layers still to come make of such a difference is asked from the trained network itself: at
 the end of each replaced layer every value is moved up or down by the largest difference that the layer alone has,
@@ -29,6 +31,20 @@ from caffe_acu.convert.to_convolution import ConvertedLayer, ConvertedNet
 from caffe_acu.errors import UserError
 from caffe_acu.kernels import DenseKernel
 from caffe_acu.trained_net import TrainedNet, caffe_net
+
+# Bottoms that hold the number of a class, a word or an image, which Caffe looks up unchecked, or whether a sequence
+# goes on: 0 always makes sense.
+_INDICES: Mapping[str, tuple[int, ...]] = {
+    "Accuracy": (1,),
+    "BatchReindex": (1,),
+    "Embed": (0,),
+    "HingeLoss": (1,),
+    "InfogainLoss": (1,),
+    "LSTM": (1,),
+    "MultinomialLogisticLoss": (1,),
+    "RNN": (1,),
+    "SoftmaxWithLoss": (1,),
+}
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -78,7 +94,7 @@ def verify(trained: TrainedNet, converted: ConvertedNet, seed: int = 0) -> Diffe
     outputs that are not finite.
     """
     original = caffe_net(trained.net, trained.blobs)
-    inputs = _inputs(original, np.random.default_rng(seed))
+    inputs = _inputs(trained.net, original, np.random.default_rng(seed))
     layers, after = _layer_by_layer(converted, original, inputs)
     new = caffe_net(converted.net, converted.blobs)
     _run(new, inputs)
@@ -99,16 +115,24 @@ def verify(trained: TrainedNet, converted: ConvertedNet, seed: int = 0) -> Diffe
     return Differences(layers, blobs, tuple(original.outputs))
 
 
-def _inputs(net: Any, random: np.random.Generator) -> Arrays:
+def random_inputs(net: "caffe_pb2.NetParameter", loaded: Any, random: np.random.Generator) -> Arrays:
+    """Standard normal values for all tops of Input layers; 0 for those that are no values, but indices.
+
+    ``net`` is what ``loaded``, a ``caffe.Net``, was made of.
+    """
+    indices = {layer.bottom[i] for layer in net.layer for i in _INDICES.get(layer.type, ()) if i < len(layer.bottom)}
+    shapes = {name: loaded.blobs[name].data.shape for name in loaded.inputs}
+    return {name: np.zeros(shape) if name in indices else random.normal(size=shape) for name, shape in shapes.items()}
+
+
+def _inputs(net: "caffe_pb2.NetParameter", loaded: Any, random: np.random.Generator) -> Arrays:
     """What the layers without bottoms make; random, where they are of type Input."""
-    values = {}
-    for i, layer in enumerate(net.layers):
-        if not len(net._bottom_ids(i)):
-            net._forward(i, i)
-            for top in net._top_ids(i):
-                data = net._blobs[top].data
-                of_input = layer.type == "Input"
-                values[net._blob_names[top]] = random.normal(size=data.shape) if of_input else data.copy()
+    values = dict(random_inputs(net, loaded, random))
+    for i in range(len(loaded.layers)):
+        if not len(loaded._bottom_ids(i)):
+            loaded._forward(i, i)
+            for top in loaded._top_ids(i):
+                values.setdefault(loaded._blob_names[top], loaded._blobs[top].data.copy())
     return values
 
 
@@ -149,8 +173,8 @@ def _layer_by_layer(
             read[names[i + 1]] = _values(original, original._bottom_ids(i + 1))
     order = [layer.name for layer in converted.layers]
     after = {name: blob.data.copy() for name, blob in original.blobs.items()}
-    for name in original.outputs:
-        _check_finite(name, after[name])
+    for name, values in after.items():
+        _check_finite(name, values)
     return {name: differences[name] for name in order}, after
 
 
@@ -158,7 +182,7 @@ def _check_finite(blob: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise UserError(
             f"blob {blob!r} of the network is not finite on random inputs, so nothing can be compared: the training "
-            "diverged; take an earlier iteration"
+            "diverged (take an earlier iteration), or a layer cannot take normally distributed values"
         )
 
 
@@ -171,17 +195,19 @@ def _compare(
 ) -> LayerDifference:
     results = [made for made in converted.net.layer if made.name in layer.results]
     made = _alone(results, converted.blobs, layer, bottoms)
-    magnitudes = _magnitudes(layer, bottoms)
+    magnitudes, neighbours = _magnitudes(layer, bottoms), _neighbours(layer, bottoms)
     share = _U * sum(min(n, _CERTAINTY * np.sqrt(n)) for n in _terms(layer, results, converted.blobs))
     largest = explained = 0.0
-    for name, bottom, old, new, magnitude in zip(layer.layer.top, bottoms, tops, made, magnitudes, strict=True):
+    for name, bottom, old, new, magnitude, beside in zip(
+        layer.layer.top, bottoms, tops, made, magnitudes, neighbours, strict=True
+    ):
         _check_finite(name, old)
         if new.shape != old.shape:
             raise UserError(f"{label(layer.layer)}: what stands for it makes {new.shape} of {old.shape}{_MISTAKE}")
         exact = old
         if layer.convolutions and layer.convolutions.pruned:
             exact = _by_definition(layer.convolutions.pruned.kernel, layer, bottom, old.shape)
-        allowed = share * magnitude.astype(np.float64) + np.finfo(np.float32).tiny
+        allowed = share * magnitude.astype(np.float64) + _U * beside + np.finfo(np.float32).tiny
         used = np.abs(new - exact) / allowed
         if not np.isfinite(used).all() or used.max() > 1:
             raise UserError(
@@ -214,6 +240,17 @@ def _magnitudes(layer: ConvertedLayer, bottoms: Sequence[np.ndarray]) -> list[np
         rest[0] = np.abs(rest[0])
     blobs = {layer.name: [np.abs(weight), *rest]}
     return _alone([layer.layer], blobs, layer, [np.abs(bottom) for bottom in bottoms])
+
+
+def _neighbours(layer: ConvertedLayer, bottoms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Sums of the absolute values of weights times all neighbours of their synapses."""
+    if not layer.active:
+        return [np.zeros(1)] * len(bottoms)
+    weight, bias, *positions = layer.blobs
+    # Right between pixels each of the four has a quarter.
+    blobs = [np.abs(weight), np.zeros_like(bias), *(np.floor(axis) + 0.5 for axis in positions)]
+    quarters = _alone([layer.layer], {layer.name: blobs}, layer, [np.abs(bottom) for bottom in bottoms])
+    return [4 * values.astype(np.float64) for values in quarters]
 
 
 def _alone(

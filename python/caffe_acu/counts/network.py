@@ -14,6 +14,14 @@ from caffe_acu.errors import UserError
 from caffe_acu.net_param import in_test_phase, read_prototxt, stage_cure
 
 
+class UnknownShape(UserError):
+    """A layer needs a shape that the network does not tell; ``what``: the same without the options that would."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}; {cure}")
+        self.what = what
+
+
 @dataclass(frozen=True)
 class Row:
     """A layer's line.
@@ -125,7 +133,7 @@ def count_network(
         if in_test_phase(layer, net.state):
             walk.visit(layer)
     if walk.blocked:
-        raise UserError(_what_blocks(walk))
+        raise UnknownShape(*_what_blocks(walk))
     uncounted = [Uncounted(layer.name, layer.type) for layer in walk.uncounted]
     return NetworkCount(net.name, convention, _rows(walk.counts, walk.batch or 1, convention), uncounted)
 
@@ -183,20 +191,21 @@ class _Walk:
         return [self.shapes[top] if top in layer.bottom else None for top in layer.top]
 
 
-def _what_blocks(walk: _Walk) -> str:
+def _what_blocks(walk: _Walk) -> tuple[str, str]:
+    """And what helps."""
     uncounted, first, others = walk.uncounted, walk.blocked[0], len(walk.blocked) - 1
     bottom = next(bottom for bottom in first.bottom if walk.shapes[bottom] is None)
     need = f"and {others} more need shapes" if others else "needs a shape"
     needed = f"{label(first)} {need} that nobody tells, first that of {bottom!r}"
     if not uncounted:
-        return f"{needed}; replace the layer that makes it by one of type Input"
+        return needed, "replace the layer that makes it by one of type Input"
     names: dict[str, list[str]] = {}
     for layer in uncounted:
         names.setdefault(layer.type, []).append(repr(layer.name))
     unknown = ", ".join(f"{type_} ({', '.join(layers)})" for type_, layers in names.items())
     cures = ["--same-shape TYPE where tops are shaped as the first bottom"] if any(x.bottom for x in uncounted) else []
     cures += ["--input C H W where a layer brings images"] if any(not x.bottom for x in uncounted) else []
-    return f"types that are not known to the counter: {unknown}; {needed}; give {', '.join(cures)}"
+    return f"types that are not known to the counter: {unknown}; {needed}", f"give {', '.join(cures)}"
 
 
 def _rows(counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]", batch: int, convention: Convention) -> list[Row]:

@@ -87,6 +87,8 @@ def export_prototxt(
 
     UserError if anything is wrong, as where a shape has no counterpart.
     """
+    if out.suffix in (*FORMS, _NPZ):
+        raise UserError(f"{out}: with --net a network is written, a .prototxt")
     outputs = [out, out_weights] if out_weights else [out]
     if out_weights and source.suffix != _WEIGHTS:
         raise UserError(f"{source}: --out-weights are made of those of a {_WEIGHTS}, which this is not")

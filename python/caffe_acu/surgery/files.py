@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from caffe_acu.errors import naming
+from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import format_prototxt, read_net, read_prototxt, refuse_overwriting, write_atomically
 from caffe_acu.positions import files_of
 from caffe_acu.surgery.apply import apply_shapes
@@ -12,6 +12,7 @@ from caffe_acu.surgery.layers import active_names, chosen
 from caffe_acu.surgery.random_weights import random_weights
 from caffe_acu.surgery.rounding import Rounded, round_positions
 from caffe_acu.surgery.shapes import renamed
+from caffe_acu.surgery.shapes_file import FORMS
 from caffe_acu.surgery.sources import shapes_of
 
 
@@ -36,6 +37,8 @@ def apply_file(
 
     UserError if anything is wrong.
     """
+    if weights.suffix in FORMS:
+        raise UserError(f"{weights}: a file of shapes, in the place of the network; it comes first")
     refuse_overwriting([weights, *files_of(source)], [out])
     shapes = shapes_of(source, iteration)
     net = read_net(weights) if seed is None else random_weights(weights, seed)

@@ -48,6 +48,8 @@ def stored_layers(weights: "caffe_pb2.NetParameter") -> Mapping[str, "caffe_pb2.
     if not found:
         active_names(weights)
     for layer in found.values():
+        if not layer.blobs:
+            raise UserError(f"{label(layer)}: no weights in it, as in every prototxt; give a caffemodel")
         if len(layer.blobs) != _BLOBS:
             raise UserError(f"{label(layer)}: {len(layer.blobs)} blobs; weight, bias, x and y make {_BLOBS}")
     return found

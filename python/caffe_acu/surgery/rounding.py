@@ -10,6 +10,8 @@ from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.errors import UserError
 from caffe_acu.surgery.layers import positions_of, require_shared_alike, set_positions, stored_layers
 
+_FINEST = 1e-6  # pixels: less is lost in single precision
+
 
 @dataclass(frozen=True)
 class Rounded:
@@ -26,8 +28,8 @@ def round_positions(weights: "caffe_pb2.NetParameter", layers: Sequence[str], st
     UserError for a step that is none, for positions that are not finite, and for a layer whose positions
     another shares that is not among them.
     """
-    if not (math.isfinite(step) and step > 0):
-        raise UserError(f"--step is {step}: it takes a number of pixels above 0")
+    if not (math.isfinite(step) and step >= _FINEST):
+        raise UserError(f"--step is {step}: it takes {_FINEST} pixels or more")
     stored = stored_layers(weights)
     rounded = [_round(stored[name], step) for name in layers]
     require_shared_alike(weights)
