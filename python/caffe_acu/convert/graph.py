@@ -51,6 +51,14 @@ def input_axes(net: "caffe_pb2.NetParameter") -> list[int | None]:
     return _of_first_bottoms(net, {name: len(shape.dim) for name, shape in inputs}, _axes_made)
 
 
+def unused(name: str, taken: set[str]) -> str:
+    """``name``, with underscores behind it if it is in ``taken``, to which it is added."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
 def _producers(layers: Sequence["caffe_pb2.LayerParameter"]) -> list[list[int]]:
     """For each layer the layers that make its bottoms: of those that write a blob in place, the last before it."""
     latest: dict[str, int] = {}

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, label, read_active_layer, read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.convert.fold import Fold, FoldedNet, fold
+from caffe_acu.convert.graph import unused
 from caffe_acu.convert.layer_convolutions import LayerConvolutions, TooWide, layer_convolutions
 from caffe_acu.convert.options import ConvolutionOptions
 from caffe_acu.errors import UserError, naming
@@ -129,24 +130,17 @@ def _convolutions(
         return [(_convolution(layer, layer.name, layer.top, kernel, has_bias), [kernel.weight, *bias])]
     made, summands = [], []
     for i, kernel in enumerate(convolutions.kernels):
-        name = _free(f"{layer.name}_part{i + 1}", taken)
-        tops = [name, *(_free(f"{name}_{top + 1}", taken) for top in range(1, len(layer.top)))]
+        name = unused(f"{layer.name}_part{i + 1}", taken)
+        tops = [name, *(unused(f"{name}_{top + 1}", taken) for top in range(1, len(layer.top)))]
         own = [] if i else bias  # adding it once is enough
         made.append((_convolution(layer, name, tops, kernel, bool(own)), [kernel.weight, *own]))
         summands.append(tops)
     for i, top in enumerate(layer.top):
-        name = _free(f"{layer.name}_sum{i + 1}", taken) if i else layer.name
+        name = unused(f"{layer.name}_sum{i + 1}", taken) if i else layer.name
         total = caffe_pb2.LayerParameter(name=name, type="Eltwise", bottom=[tops[i] for tops in summands], top=[top])
         total.eltwise_param.operation = caffe_pb2.EltwiseParameter.SUM
         made.append((total, []))
     return made
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def _convolution(
@@ -178,9 +172,9 @@ def _convolution(
 
 def _single(layer: str, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     with np.errstate(over="ignore"):
-        single = [array.astype(np.float32) for array in arrays]
+        single = [array.astype(np.float32, copy=False) for array in arrays]
     if not all(np.isfinite(array).all() for array in single):
-        raise UserError(f"{layer}: weights that are too large for single precision, once all is folded into them")
+        raise UserError(f"{layer}: weights that are too large for single precision")
     return single
 
 

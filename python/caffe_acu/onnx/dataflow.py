@@ -12,6 +12,7 @@ import numpy as np
 
 from caffe_acu.active_layer import label
 from caffe_acu.caffe_proto import caffe_pb2
+from caffe_acu.convert.graph import unused
 from caffe_acu.errors import UserError
 
 Shape = tuple[int, ...]
@@ -83,11 +84,3 @@ def read_dataflow(
         for bottom in step.bottoms:
             readers[bottom.name].append(step)
     return Dataflow(tuple(inputs), tuple(steps), dict(readers))
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """``name``, with underscores behind it if it is in ``taken``, to which it is added."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
