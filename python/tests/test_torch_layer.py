@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+import re
 import subprocess
 import sys
 
@@ -283,11 +284,28 @@ def test_what_is_not_a_number_shows():
         ((4, 6, 3), {"padding": "same", "stride": 2}, "needs a stride of 1"),
         ((4, 6, 3), {"padding": -1}, "padding is -1"),
         ((4, 6, (3, 3, 3)), {}, r"kernel_size is \(3, 3, 3\)"),
+        ((4, 6, 3.0), {}, "kernel_size is 3.0; a whole number"),
+        ((4, 6, "3"), {}, "kernel_size is '3'; a whole number"),
+        ((4.0, 6, 3), {}, "in_channels is 4.0; a whole number"),
+        ((4, 6, 3), {"position_groups": 2.0}, "position_groups is 2.0; a whole number"),
+        ((4, 6, 3), {"fixed_synapse": 1.5}, "fixed_synapse is 1.5; the synapses are 0 to 8"),
+        ((4, 6, 3), {"warmup_iterations": 1e4}, "warmup_iterations is 10000.0; a whole number"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments, settings, message):
     with pytest.raises(ValueError, match=message):
         ActiveConv2d(*arguments, **settings)
+
+
+def test_whole_numbers_may_be_numpys():
+    module = ActiveConv2d(np.int64(4), np.int32(6), np.int64(3))
+    assert repr(module) == "ActiveConv2d(4, 6, kernel_size=(3, 3), stride=(1, 1))"
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 8, 8), (8, 8), (1, 2, 4, 8, 8)])
+def test_an_input_of_another_shape(shape):
+    with pytest.raises(ValueError, match=rf"shape {re.escape(str(shape))}; \(N, 4, H, W\) or \(4, H, W\)"):
+        ActiveConv2d(4, 6, 3)(torch.zeros(shape))
 
 
 def test_an_input_smaller_than_the_kernel():

@@ -1,7 +1,8 @@
 """The layer: ACU and GroupedACU of Caffe as an ``nn.Module`` in the manner of ``nn.Conv2d``."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,16 @@ class ActiveConv2d(nn.Module):
                 self.positions.add_(noise.masked_fill(self.fixed.unsqueeze(-1), 0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, D, H', W'), or the same without N; ValueError if the input is smaller than the kernel."""
+        """(N, C, H, W) to (N, D, H', W'), or the same without N.
+
+        ValueError if the input has other axes or channels, or is smaller than the kernel.
+        """
+        # PyTorch's own message would tell of the larger kernel and the padded input.
+        if x.dim() not in (3, 4) or x.shape[-3] != self.in_channels:
+            raise ValueError(
+                f"an input of shape {tuple(x.shape)}; (N, {self.in_channels}, H, W) or ({self.in_channels}, H, W) "
+                "was expected"
+            )
         positions = self.positions
         if self.fixed_synapse != _NO_SYNAPSE:
             positions = torch.where(self.fixed.unsqueeze(-1), positions.detach(), positions)
@@ -197,9 +207,11 @@ class ActiveConv2d(nn.Module):
         return len(start)
 
     def _check(self) -> None:
-        for name in ("in_channels", "out_channels", "groups", "position_groups"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        counts = {"in_channels": 1, "out_channels": 1, "groups": 1, "position_groups": 1, "warmup_iterations": 0}
+        for name, least in counts.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(f"{name} is {value!r}; a whole number of at least {least} was expected")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ValueError(
                 f"{self.groups} groups do not divide both {self.in_channels} in_channels and "
@@ -207,14 +219,12 @@ class ActiveConv2d(nn.Module):
             )
         if self.in_channels % self.position_groups:
             raise ValueError(f"{self.position_groups} position_groups do not divide {self.in_channels} in_channels")
-        if self.fixed_synapse is not None and not _NO_SYNAPSE <= self.fixed_synapse < self.synapses:
+        if self.fixed_synapse not in (None, *range(_NO_SYNAPSE, self.synapses)):
             raise ValueError(
                 f"fixed_synapse is {self.fixed_synapse}; the synapses are 0 to {self.synapses - 1}, and -1 fixes none"
             )
         if not 0 <= self.position_noise < math.inf:
             raise ValueError(f"position_noise is {self.position_noise}; a standard deviation is 0 or more")
-        if self.warmup_iterations < 0:
-            raise ValueError(f"warmup_iterations is {self.warmup_iterations}; it must be 0 or more")
 
     def _geometry_with(self, padding: int | Sequence[int] | str) -> tuple[Pair | str, Geometry]:
         extent = centre = (0, 0)
@@ -239,10 +249,10 @@ class ActiveConv2d(nn.Module):
 
 
 def _pair(value: int | Sequence[int], name: str, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or min(pair) < least:
-        raise ValueError(f"{name} is {value}; a number, or height and width, of at least {least} was expected")
-    return pair
+    pair = tuple(value) if isinstance(value, Iterable) else (value, value)
+    if len(pair) != 2 or not all(isinstance(number, Integral) and number >= least for number in pair):
+        raise ValueError(f"{name} is {value!r}; a whole number, or height and width, of at least {least} was expected")
+    return int(pair[0]), int(pair[1])
 
 
 def _each(of_axis: Callable[[int], int]) -> Pair:

@@ -37,8 +37,9 @@ def from_caffe(
     UserError, which names file and layer: an unreadable file, no such layer, several sets of an AConvFast, blobs that
     do not fit the description, numbers that are not finite.
     """
+    net = read_net(path)  # names the file itself
     with naming(path):
-        description = _find(read_net(path), layer)
+        description = _find(net, layer)
         with naming(label(description)):
             return _read(description, device, dtype)
 
