@@ -11,6 +11,8 @@ from torch import nn  # noqa: E402
 
 from caffe_acu.caffe_proto import caffe_pb2  # noqa: E402
 from caffe_acu.errors import UserError  # noqa: E402
+from caffe_acu.inspection.receptive_field import NotFollowed  # noqa: E402
+from caffe_acu.inspection.statistics import statistics  # noqa: E402
 from caffe_acu.net_param import read_net  # noqa: E402
 from caffe_acu.positions import read_positions  # noqa: E402
 from caffe_acu.torch import ActiveConv2d  # noqa: E402
@@ -195,3 +197,11 @@ def test_a_file_that_is_not_there(tmp_path):
     (tmp_path / "net.prototxt").write_text(str(caffe_pb2.NetParameter(layer=[caffe_pb2.LayerParameter(name="a")])))
     with pytest.raises(UserError, match="there are none; a caffemodel has them"):
         from_caffe(tmp_path / "net.prototxt", "a")
+
+
+def test_its_positions_are_measured_without_a_network(tmp_path):
+    path = tmp_path / "a.caffemodel"
+    save_caffemodel(path, nn.Sequential(ActiveConv2d(3, 4, 3), ActiveConv2d(4, 4, 3, groups=2)))
+    first, second = statistics(path)
+    assert (first.layer, second.layer) == ("0", "1") and second.mean_displacement == 0
+    assert isinstance(first.reach, NotFollowed)

@@ -105,4 +105,5 @@ def _reaches(network: "caffe_pb2.NetParameter | None", layers: Sequence[LayerPos
     if network is None:
         return [NotFollowed("the network is not known: give its prototxt")] * len(layers)
     fields = receptive_fields(network, layers)
-    return [fields[layer.layer] for layer in layers]
+    alone = NotFollowed("the file has layers without their connections: give the network's prototxt")
+    return [fields.get(layer.layer, alone) for layer in layers]
