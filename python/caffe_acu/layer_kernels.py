@@ -7,7 +7,7 @@ import numpy as np
 
 from caffe_acu.active_layer import ACONV_FAST, ACTIVE_TYPES, label, read_active_layer, read_spatial
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.errors import UserError
+from caffe_acu.errors import UserError, naming
 from caffe_acu.kernels import DenseKernel, as_active, extrapolate, extrapolate_output_sets
 from caffe_acu.net_param import blob_array, blob_shapes, read_net
 from caffe_acu.positions import read_positions
@@ -34,10 +34,8 @@ def read_kernel(path: str | Path, name: str) -> DenseKernel:
         there = ", ".join(layers_with_kernels(path)) or "none; a caffemodel has them"
         raise UserError(f"{path}: no convolution {name!r} with weights; there are {there}")
     (layer, *_) = found
-    try:
+    with naming(f"{path}: {label(layer)}"):
         return _dense(layer, path)
-    except UserError as error:
-        raise UserError(f"{path}: {label(layer)}: {error}") from error
 
 
 def _has_kernel(layer: "caffe_pb2.LayerParameter") -> bool:

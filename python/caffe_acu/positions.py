@@ -14,7 +14,7 @@ import numpy as np
 from caffe_acu import position_log
 from caffe_acu.active_layer import ACTIVE_TYPES, ActiveLayer, check_division, label, read_active_layer
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.errors import UserError
+from caffe_acu.errors import UserError, naming
 from caffe_acu.layer_positions import LayerPositions, LayerSeries
 from caffe_acu.net_param import blob_array, read_net
 from caffe_acu.position_files import by_iteration, iteration_of, movement_in, prototxt_in, snapshots_in
@@ -66,10 +66,8 @@ def read(source: Source, net: str | Path | None = None, iteration: int | None = 
         layers = read_positions(where)
     elif isinstance(found, Path) and _is_over_time(found):
         where, series = found, _over_time(found)
-        try:
+        with naming(where):
             layers = [layer.last if iteration is None else layer.at(iteration) for layer in series]
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
     else:
         where = found if isinstance(found, Path) else "pycaffe net"
         if iteration is not None:
@@ -296,8 +294,6 @@ def _stored_positions(
         )
     weight = blob_array(layer.blobs[_WEIGHT_BLOB])
     if weight.ndim == 4:  # the number of channels stands nowhere else
-        try:
+        with naming(path):
             check_division(layer, description, weight.shape[1] * description.groups)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
     return x.reshape(shape), y.reshape(shape)

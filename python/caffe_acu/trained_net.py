@@ -4,7 +4,6 @@ What Caffe would end the process for is found here first, and told in one line.
 """
 
 import importlib
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from caffe_acu.kernels import statistics
 from caffe_acu.net_param import (
     blob_array,
     blob_shapes,
-    format_prototxt,
     in_test_phase,
     input_shapes,
     read_net,
     read_prototxt,
     set_blob,
 )
-from caffe_acu.quiet_caffe import import_caffe
+from caffe_acu.quiet_caffe import import_caffe, load_net
 
 _WITHOUT_BOTTOMS = ("Input", "DummyData", "Parameter")
 _OF_PHASES = ("include", "exclude", "phase", "loss_weight")
@@ -205,19 +203,13 @@ def _require_own_names(net: "caffe_pb2.NetParameter", with_weights: Collection[s
 
 
 def _load(net: "caffe_pb2.NetParameter") -> Any:
-    caffe = import_caffe()
-    caffe.set_mode_cpu()
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8") as file:
-        file.write(format_prototxt(net))
-        file.flush()
-        return caffe.Net(file.name, caffe.TEST)
+    import_caffe().set_mode_cpu()
+    return load_net(net)
 
 
 def _arrays(layer: "caffe_pb2.LayerParameter", shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    try:
+    with naming(label(layer)):
         return [blob_array(blob).reshape(shape) for blob, shape in zip(layer.blobs, shapes, strict=True)]
-    except UserError as error:
-        raise UserError(f"{label(layer)}: {error}") from error
 
 
 def _as_shared(
@@ -244,7 +236,5 @@ def _check_numbers(layer: "caffe_pb2.LayerParameter", blobs: Sequence[np.ndarray
                 f"{label(layer)}: weights that are not finite: the training diverged; take an earlier iteration"
             )
     if active:
-        try:
+        with naming(label(layer)):
             statistics(*blobs[_POSITIONS])
-        except UserError as error:
-            raise UserError(f"{label(layer)}: {error}") from error

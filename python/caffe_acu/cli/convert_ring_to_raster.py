@@ -24,18 +24,16 @@ def register(kinds) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.convert.ring_to_raster import ring_to_raster
-    from caffe_acu.errors import UserError
+    from caffe_acu.errors import naming
     from caffe_acu.net_param import format_prototxt, read_net, rename, write_atomically
     from caffe_acu.nets.plain_authors import our_blobs, our_names
 
     net = read_net(arguments.input)
-    try:
+    with naming(arguments.input):
         converted = ring_to_raster(net)
         if arguments.names:
             present = {layer.name for layer in net.layer}
             rename(net, {old: new for old, new in our_names().items() if old in present}, our_blobs())
-    except UserError as error:
-        raise UserError(f"{arguments.input}: {error}") from error
     has_weights = any(layer.blobs for layer in net.layer)
     write_atomically(arguments.output, net.SerializeToString() if has_weights else format_prototxt(net))
     print(f"converted {len(converted)} layers: {', '.join(converted)}")

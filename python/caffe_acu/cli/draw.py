@@ -38,14 +38,14 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.drawing.columns import MOST_COLUMNS
     from caffe_acu.drawing.network import draw_network
     from caffe_acu.drawing.render import write_drawing
-    from caffe_acu.errors import UserError
+    from caffe_acu.errors import UserError, naming
     from caffe_acu.net_param import read_prototxt
 
     if arguments.columns is not None and not 1 <= arguments.columns <= MOST_COLUMNS:
         raise UserError(f"--columns {arguments.columns}: must be between 1 and {MOST_COLUMNS}")
     net = read_prototxt(arguments.net)
     net.state.stage.extend(arguments.stage)
-    try:
+    with naming(arguments.net):
         drawing = draw_network(
             net,
             phase=arguments.phase,
@@ -53,8 +53,6 @@ def _run(arguments: argparse.Namespace) -> None:
             full=arguments.full,
             columns=arguments.columns,
         )
-    except UserError as error:
-        raise UserError(f"{arguments.net}: {error}") from error
     write_drawing(drawing.dot, arguments.out, f"Made by `caffe-acu draw {publishable(arguments.net)}`.")
     if drawing.without_sizes:
         print(f"{arguments.out}: drawn without sizes: {drawing.without_sizes}")

@@ -10,7 +10,7 @@ from caffe_acu.counts.conventions import PAPERS, Convention
 from caffe_acu.counts.handlers import FREE, HANDLERS, INPUTS
 from caffe_acu.counts.handlers.inputs import ImageShape, declared_inputs
 from caffe_acu.counts.handlers.registry import LayerCount, Shape
-from caffe_acu.errors import UserError
+from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import in_test_phase, read_prototxt, stage_cure
 
 
@@ -99,10 +99,8 @@ def count_file(
     """Counts a prototxt, with these stages added to its state; see :func:`count_network`."""
     net = read_prototxt(path)
     net.state.stage.extend(stages)
-    try:
+    with naming(path):
         return count_network(net, input_shape, convention, same_shape)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def count_network(

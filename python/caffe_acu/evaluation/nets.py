@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_acu.caffe_proto import caffe_pb2
-from caffe_acu.errors import UserError
+from caffe_acu.errors import UserError, naming
 from caffe_acu.net_param import in_test_phase, read_prototxt
 
 # Layers that compare scores, their first bottom, with labels, their second.
@@ -48,10 +48,8 @@ def read_test_net(path: str | Path, scores: str | None = None) -> TestNet:
     than one, or if the scores need anything but the images.
     """
     net = read_prototxt(path)
-    try:
+    with naming(path):
         return _test_net(net, scores)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The network in Caffe, with weights that were checked before Caffe, which would abort the process, sees them."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import numpy as np
 from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import TestNet
 from caffe_acu.experiments.environment import gpu_numbers_end
-from caffe_acu.net_param import format_prototxt, read_net
-from caffe_acu.quiet_caffe import import_caffe
+from caffe_acu.net_param import read_net
+from caffe_acu.quiet_caffe import import_caffe, load_net
 from caffe_acu.trained_net import check_weights
 
 
@@ -23,10 +22,7 @@ class Network:
         caffe = import_caffe()
         _choose_processor(caffe, gpu)
         self._input, self._scores = net.input, net.scores
-        with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8") as file:
-            file.write(format_prototxt(net.to_run(shape)))
-            file.flush()
-            self._net = caffe.Net(file.name, caffe.TEST)
+        self._net = load_net(net.to_run(shape))
         wanted = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}
         check_weights(wanted, trained, weights)
         self._net.copy_from(str(weights))
