@@ -34,6 +34,7 @@ target_include_directories(caffe_emulated_kernels BEFORE PRIVATE "${CMAKE_BINARY
 add_dependencies(caffe_emulated_kernels caffe_proto)
 target_include_directories(caffe_emulated_kernels PRIVATE "${PROJECT_SOURCE_DIR}")
 target_include_directories(caffe_emulated_kernels SYSTEM PRIVATE ${CAFFE_INCLUDE_DIRS})
+target_compile_definitions(caffe_emulated_kernels PRIVATE ${CAFFE_DEFINITIONS})
 target_link_libraries(caffe_emulated_kernels PRIVATE caffe_dependencies)
 target_compile_options(caffe_emulated_kernels PRIVATE -O1 -w)
 target_precompile_headers(caffe_emulated_kernels PRIVATE caffe_acu/emulation/device.hpp cmake/caffe_pch.hpp
@@ -46,7 +47,7 @@ add_library(caffe_emulated SHARED $<TARGET_OBJECTS:caffe> $<TARGET_OBJECTS:caffe
 target_include_directories(caffe_emulated PUBLIC "${PROJECT_SOURCE_DIR}")
 target_include_directories(caffe_emulated SYSTEM PUBLIC ${CAFFE_INCLUDE_DIRS}
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_INCLUDE_DIRECTORIES>)
-target_compile_definitions(caffe_emulated PUBLIC
+target_compile_definitions(caffe_emulated PUBLIC ${CAFFE_DEFINITIONS}
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(caffe_emulated PRIVATE -Wall -Wextra)
 # Everything but libcudart, cuBLAS and cuRAND; and no symbol of theirs may stay open.

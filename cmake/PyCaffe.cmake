@@ -8,7 +8,7 @@ foreach(name IN LISTS PYCAFFE_FILES)
 endforeach()
 
 Python_add_library(pycaffe MODULE "${CAFFE_TREE}/python/caffe/_caffe.cpp"
-  "${PROJECT_SOURCE_DIR}/caffe_acu/pycaffe/python_layer.cpp")
+  "${PROJECT_SOURCE_DIR}/caffe_acu/pycaffe/errors.cpp" "${PROJECT_SOURCE_DIR}/caffe_acu/pycaffe/python_layer.cpp")
 target_compile_definitions(pycaffe PRIVATE CAFFE_VERSION=1.0.0)
 target_compile_options(pycaffe PRIVATE -w)
 target_link_libraries(pycaffe PRIVATE caffe Boost::${_boost_python} Python::NumPy)

@@ -1,6 +1,7 @@
 // The CUDA runtime that Caffe uses, over the CPU's memory.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,9 @@ constexpr unsigned char kUnwritten = 0xff;  // NaN, in any precision
 std::mutex mutex;
 std::map<const char*, size_t> allocations;  // of the GPU: address, bytes
 long waits = 0;
+size_t memory = size_t(8) << 30, in_use = 0;  // bytes of the GPU
+int devices = 1;
+cudaError_t last_error = cudaSuccess;
 
 // The allocation that an address is in, or the end.
 std::map<const char*, size_t>::const_iterator Find(const void* address) {
@@ -63,8 +67,22 @@ long caffe_acu_emulation_host_waits() {
   return emulation::waits;
 }
 
+void caffe_acu_emulation_device(size_t memory, int devices) {
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  emulation::memory = memory;
+  emulation::devices = devices;
+}
+
 cudaError_t cudaMalloc(void** address, size_t bytes) {
   CountWait();
+  {
+    const std::lock_guard<std::mutex> lock(emulation::mutex);
+    if (bytes > emulation::memory - std::min(emulation::in_use, emulation::memory)) {
+      emulation::last_error = cudaErrorMemoryAllocation;
+      return cudaErrorMemoryAllocation;
+    }
+    emulation::in_use += bytes;
+  }
   const size_t room = (bytes + emulation::kGuardBytes + emulation::kAlignment - 1) / emulation::kAlignment;
   char* memory = static_cast<char*>(std::aligned_alloc(emulation::kAlignment, room * emulation::kAlignment));
   *address = memory;
@@ -89,8 +107,16 @@ cudaError_t cudaFree(void* address) {
                  found->second + i);
     std::abort();
   }
+  emulation::in_use -= found->second;
   emulation::allocations.erase(found);
   std::free(address);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  *total = emulation::memory;
+  *free = emulation::memory - std::min(emulation::in_use, emulation::memory);
   return cudaSuccess;
 }
 
@@ -136,8 +162,8 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
+  *count = emulation::devices;
+  return emulation::devices ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaGetDevice(int* device) {
   *device = 0;
@@ -152,7 +178,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   properties->sharedMemPerBlock = 48 << 10;
-  properties->totalGlobalMem = size_t(8) << 30;
+  properties->totalGlobalMem = emulation::memory;
   properties->multiProcessorCount = 1;
   return cudaSuccess;
 }
@@ -168,10 +194,16 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
-cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
+cudaError_t cudaPeekAtLastError() { return emulation::last_error; }
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = emulation::last_error;
+  emulation::last_error = cudaSuccess;
+  return error;
+}
 const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "out of memory" : "an error of the emulated GPU";
+  return error == cudaErrorMemoryAllocation ? "out of memory"
+         : error == cudaErrorNoDevice       ? "no CUDA-capable device is detected"
+                                            : "an error of the emulated GPU";
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {

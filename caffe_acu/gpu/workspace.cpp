@@ -5,6 +5,7 @@
 #include <string>
 
 #include "caffe/common.hpp"
+#include "caffe_acu/util/memory.hpp"
 
 namespace caffe {
 namespace {
@@ -44,10 +45,7 @@ void* GpuWorkspace(size_t bytes) {
     CUDA_CHECK(cudaFree(workspace.memory));
     workspace.memory = nullptr;
     workspace.size = 0;
-    const cudaError_t error = cudaMalloc(&workspace.memory, bytes);
-    CHECK_EQ(error, cudaSuccess) << cudaGetErrorString(error) << ": the workspace of " << (bytes >> 20)
-                                 << " MiB does not fit onto GPU " << device
-                                 << "; a smaller CAFFE_ACU_WORKSPACE_MIB, CAFFE_ACU_CUDNN_WORKSPACE_MIB or batch may";
+    workspace.memory = DeviceMemory(bytes);
     workspace.size = bytes;
     workspace.device = device;
   }

@@ -142,8 +142,8 @@ CAFFE_ACU_INLINE void TransposeBlock(const T* a, int a_pitch, T* b, int b_pitch)
     for (int i = 0; i < kLanes; ++i) {
       if (i & half) continue;
       const typename L::V upper = rows[i], lower = rows[i + half];
-      rows[i] = __builtin_shuffle(upper, lower, low);
-      rows[i + half] = __builtin_shuffle(upper, lower, high);
+      rows[i] = L::Pick(upper, lower, low);
+      rows[i + half] = L::Pick(upper, lower, high);
     }
   }
 #pragma GCC unroll 8

@@ -97,11 +97,15 @@ CAFFE_ACU_INLINE void CopyPhases(const SlabShape& s, const T* in, const Inside& 
     const int last = LastRun<L>(i, inside.end);
     while (i <= last) {
       const typename L::V left = L::Load(in + i), right = L::Load(in + i + L::kCount);
-      L::Store(out + i / 2, __builtin_shuffle(left, right, first));
-      L::Store(odd + i / 2, __builtin_shuffle(left, right, second));
+      L::Store(out + i / 2, L::Pick(left, right, first));
+      L::Store(odd + i / 2, L::Pick(left, right, second));
       i = NextRun<L>(i, last);
     }
-    for (; i < inside.end; ++i) (i % 2 ? odd : out)[i / 2] = in[i];
+    // Named first, here and below: with -fsanitize=undefined GCC 12 makes wrong code of (.. ? .. : ..)[index].
+    for (; i < inside.end; ++i) {
+      T* const to = i % 2 ? odd : out;
+      to[i / 2] = in[i];
+    }
     return;
   }
   for (int phase = 0; phase < s.stride_w; ++phase, out += s.phase_size) {
@@ -169,7 +173,8 @@ CAFFE_ACU_INLINE void MergePhases(const SlabShape& s, const T* in, const Inside&
     }
     int i = inside.begin;
     const auto one = [&](int at) {
-      const T value = (at % 2 ? odd : in)[at / 2];
+      const T* const from = at % 2 ? odd : in;
+      const T value = from[at / 2];
       out[at] = kAdd ? out[at] + value : value;
     };
     if (i % 2 == 1 && i < inside.end) one(i++);
@@ -178,7 +183,7 @@ CAFFE_ACU_INLINE void MergePhases(const SlabShape& s, const T* in, const Inside&
                           : LastRun<L>(i, inside.end);
     while (i <= last) {
       const typename L::V a = L::Load(in + i / 2), b = L::Load(odd + i / 2);
-      const typename L::V low = __builtin_shuffle(a, b, left), high = __builtin_shuffle(a, b, right);
+      const typename L::V low = L::Pick(a, b, left), high = L::Pick(a, b, right);
       T* to = out + i;
       L::Store(to, kAdd ? L::Load(to) + low : low);
       L::Store(to + L::kCount, kAdd ? L::Load(to + L::kCount) + high : high);

@@ -6,6 +6,7 @@
 #include "caffe_acu/layers/acu_layer.hpp"
 #include "caffe/test/test_gradient_check_util.hpp"
 #include "caffe_acu/tests/active_case.hpp"
+#include "caffe_acu/tests/expect_error.hpp"
 
 namespace caffe {
 
@@ -141,12 +142,12 @@ TYPED_TEST(AConvFastLayerTest, RuleForTheSolver) {
 }
 
 TYPED_TEST(AConvFastLayerTest, MistakesAreNamed) {
-  EXPECT_DEATH(this->Make("num_output: 4 kernel_size: 3", "position_group: 3"),
+  EXPECT_ERROR(this->Make("num_output: 4 kernel_size: 3", "position_group: 3"),
                "AConvFast layer 'a': 3 position sets do not divide num_output 4");
-  EXPECT_DEATH(this->Make("num_output: 4 kernel_size: 3", "position_group: 0"), "position_group is 0");
-  EXPECT_DEATH(this->Make("num_output: 4 kernel_size: 3 group: 2", ""), "group is 2; the authors' layer has one");
-  EXPECT_DEATH(this->Make("num_output: 4 kernel_size: 3 dilation: 2", ""), "dilation is not 1");
-  EXPECT_DEATH(this->Make("num_output: 4", ""), "kernel_size is missing");
+  EXPECT_ERROR(this->Make("num_output: 4 kernel_size: 3", "position_group: 0"), "position_group is 0");
+  EXPECT_ERROR(this->Make("num_output: 4 kernel_size: 3 group: 2", ""), "group is 2; the authors' layer has one");
+  EXPECT_ERROR(this->Make("num_output: 4 kernel_size: 3 dilation: 2", ""), "dilation is not 1");
+  EXPECT_ERROR(this->Make("num_output: 4", ""), "kernel_size is missing");
 }
 
 }  // namespace caffe

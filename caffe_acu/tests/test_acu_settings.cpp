@@ -4,6 +4,7 @@
 
 #include "caffe_acu/layers/acu_layer.hpp"
 #include "caffe_acu/tests/active_case.hpp"
+#include "caffe_acu/tests/expect_error.hpp"
 
 namespace caffe {
 
@@ -100,28 +101,28 @@ TEST_F(ACUSettingsTest, RuleForTheSolver) {
 TEST_F(ACUSettingsTest, MistakesAreNamed) {
   const std::string ok = "num_output: 2 kernel_size: 3";
   const std::string layer = "ACU layer 'conv9': .*";
-  EXPECT_DEATH(Make(ok, "num_synapses: -3"), layer + "num_synapses is -3; K must be positive");
-  EXPECT_DEATH(Make(ok, "num_synapses: 5"), layer + "num_synapses is 5, but the kernel has 9");
-  EXPECT_DEATH(Make("num_output: 2", "num_synapses: 3 position { x: 1 } position { }"),
+  EXPECT_ERROR(Make(ok, "num_synapses: -3"), layer + "num_synapses is -3; K must be positive");
+  EXPECT_ERROR(Make(ok, "num_synapses: 5"), layer + "num_synapses is 5, but the kernel has 9");
+  EXPECT_ERROR(Make("num_output: 2", "num_synapses: 3 position { x: 1 } position { }"),
                layer + "num_synapses is 3, but acu_param.position lists 2");
-  EXPECT_DEATH(Make(ok, "fixed_synapse: 9"), layer + "fixed_synapse is 9; the synapses are 0 to 8");
-  EXPECT_DEATH(Make(ok, "fixed_synapse: -2"), layer + "fixed_synapse is -2");
-  EXPECT_DEATH(Make(ok, "position { x: 1 }"), layer + "leave kernel_size out");
-  EXPECT_DEATH(Make("num_output: 2", ""), layer + "give convolution_param.kernel_size or list");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 0", ""), layer + "kernel_size must be at least 1");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 3 stride: 0", ""), layer + "stride must be at least 1");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 3 pad: 1 pad: 2 pad: 3", ""), layer + "pad has 3 values");
-  EXPECT_DEATH(Make("num_output: 2 kernel_h: 3", ""), layer + "kernel_size_h and _w belong together");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 3 kernel_h: 3 kernel_w: 3", ""), layer + "given twice");
-  EXPECT_DEATH(Make("kernel_size: 3", ""), layer + "num_output is missing or 0");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 3 group: 2", ""), layer + "group is 2; an ACU has one group");
-  EXPECT_DEATH(Make("num_output: 2 kernel_size: 7", ""), layer + "height 5, with pad 0 less than the kernel's 7");
-  EXPECT_DEATH(Make(ok, "dilation: 0"), layer + "dilation is 0; it must be positive");
-  EXPECT_DEATH(Make(ok, "position_noise: -1"), layer + "position_noise is -1");
-  EXPECT_DEATH(Make(ok, "warmup_iter: -1"), layer + "warmup_iter is -1");
-  EXPECT_DEATH(Make("num_output: 2", "position { x: inf }"), layer + "not a finite number");
-  EXPECT_DEATH(Make(ok, "", "blobs { shape { dim: 1 } data: 0 }"), layer + "it comes with 1 blobs; it has 4");
-  EXPECT_DEATH(Make(ok + " axis: 2", ""), layer + "axis is 2; only 1");
+  EXPECT_ERROR(Make(ok, "fixed_synapse: 9"), layer + "fixed_synapse is 9; the synapses are 0 to 8");
+  EXPECT_ERROR(Make(ok, "fixed_synapse: -2"), layer + "fixed_synapse is -2");
+  EXPECT_ERROR(Make(ok, "position { x: 1 }"), layer + "leave kernel_size out");
+  EXPECT_ERROR(Make("num_output: 2", ""), layer + "give convolution_param.kernel_size or list");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 0", ""), layer + "kernel_size must be at least 1");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 3 stride: 0", ""), layer + "stride must be at least 1");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 3 pad: 1 pad: 2 pad: 3", ""), layer + "pad has 3 values");
+  EXPECT_ERROR(Make("num_output: 2 kernel_h: 3", ""), layer + "kernel_size_h and _w belong together");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 3 kernel_h: 3 kernel_w: 3", ""), layer + "given twice");
+  EXPECT_ERROR(Make("kernel_size: 3", ""), layer + "num_output is missing or 0");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 3 group: 2", ""), layer + "group is 2; an ACU has one group");
+  EXPECT_ERROR(Make("num_output: 2 kernel_size: 7", ""), layer + "height 5, with pad 0 less than the kernel's 7");
+  EXPECT_ERROR(Make(ok, "dilation: 0"), layer + "dilation is 0; it must be positive");
+  EXPECT_ERROR(Make(ok, "position_noise: -1"), layer + "position_noise is -1");
+  EXPECT_ERROR(Make(ok, "warmup_iter: -1"), layer + "warmup_iter is -1");
+  EXPECT_ERROR(Make("num_output: 2", "position { x: inf }"), layer + "not a finite number");
+  EXPECT_ERROR(Make(ok, "", "blobs { shape { dim: 1 } data: 0 }"), layer + "it comes with 1 blobs; it has 4");
+  EXPECT_ERROR(Make(ok + " axis: 2", ""), layer + "axis is 2; only 1");
 }
 
 }  // namespace caffe

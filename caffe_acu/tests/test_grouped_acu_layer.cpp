@@ -4,6 +4,7 @@
 
 #include "caffe_acu/layers/grouped_acu_layer.hpp"
 #include "caffe_acu/tests/active_case.hpp"
+#include "caffe_acu/tests/expect_error.hpp"
 
 namespace caffe {
 
@@ -237,16 +238,16 @@ TEST_F(GroupedACUSettingsTest, NoiseIsDrawnForEverySet) {
 
 TEST_F(GroupedACUSettingsTest, MistakesAreNamed) {
   const std::string layer = "GroupedACU layer 'g': .*";
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3 group: 5", ""),
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3 group: 5", ""),
                layer + "5 convolution groups do not divide both 12 input channels and num_output 8");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3 group: 3", ""),
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3 group: 3", ""),
                layer + "3 convolution groups do not divide both 12 input channels and num_output 8");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3 group: 4", "position_group: 5"),
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3 group: 4", "position_group: 5"),
                layer + "5 position sets do not divide 12 input channels");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3", "position_group: 0"), layer + "position_group is 0");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3", "position_group: -2"), layer + "position_group is -2");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3 group: 0", ""), layer + "group is 0");
-  EXPECT_DEATH(Make("num_output: 8 kernel_size: 3", "position_group: 2", "ACU"),
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3", "position_group: 0"), layer + "position_group is 0");
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3", "position_group: -2"), layer + "position_group is -2");
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3 group: 0", ""), layer + "group is 0");
+  EXPECT_ERROR(Make("num_output: 8 kernel_size: 3", "position_group: 2", "ACU"),
                "ACU layer 'g': .*position_group is 2; an ACU has one position set, use type GroupedACU");
 }
 

@@ -14,6 +14,7 @@
 #include "caffe/solver_factory.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe_acu/tests/active_case.hpp"
+#include "caffe_acu/tests/expect_error.hpp"
 
 namespace caffe {
 
@@ -38,7 +39,7 @@ class PositionLogTest : public ::testing::TestWithParam<Caffe::Brew> {
   SolverPtr Make(const std::string& more = "", const std::string& acu = "kernel_size: 3 pad: 1") {
     const std::string learn = "param { } param { } param { decay_mult: 0 } param { decay_mult: 0 } ";
     const std::string text =
-        "lr_policy: 'fixed' base_lr: 0.1 max_iter: 7 display: 0 random_seed: 3 snapshot_after_train: false "
+        "lr_policy: 'fixed' base_lr: 0.02 max_iter: 7 display: 0 random_seed: 3 snapshot_after_train: false "
         "snapshot_prefix: '" + folder_ + "/s' position_log: '" + path_ + "' " + more +
         " train_net_param { "
         "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 2 dim: 5 dim: 5 } } } "
@@ -241,14 +242,14 @@ TEST_P(PositionLogTest, OtherFilesAreRefused) {
   const SolverPtr second = Make("position_interval: 1");
   Restore(second, 2);
   // Where other threads live, a fork cannot train.
-  EXPECT_DEATH(second->ApplyUpdate(), "positions.log: the position log of another network");
+  EXPECT_ERROR(second->ApplyUpdate(), "positions.log: the position log of another network");
   EXPECT_EQ(Content(), others);
   SetContent("layer { }");
-  EXPECT_DEATH(second->ApplyUpdate(), "positions.log: is no position log");
-  EXPECT_DEATH(Make()->ApplyUpdate(), "positions.log: is no position log");
+  EXPECT_ERROR(second->ApplyUpdate(), "positions.log: is no position log");
+  EXPECT_ERROR(Make()->ApplyUpdate(), "positions.log: is no position log");
   EXPECT_EQ(Content(), "layer { }");
   SetContent("");
-  EXPECT_DEATH(Make("position_interval: 0")->ApplyUpdate(), "position_interval is 0; it must be at least 1");
+  EXPECT_ERROR(Make("position_interval: 0")->ApplyUpdate(), "position_interval is 0; it must be at least 1");
 }
 
 TEST_P(PositionLogTest, TrainingGoesOnWithoutALog) {

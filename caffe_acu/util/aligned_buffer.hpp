@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
-#include <new>
+
+#include "caffe_acu/util/memory.hpp"
 
 namespace caffe {
 
@@ -20,7 +21,7 @@ class AlignedBuffer {
       data_.reset();
       size_ = 0;
       data_.reset(static_cast<T*>(std::aligned_alloc(kLine, bytes)));
-      if (!data_) throw std::bad_alloc();
+      if (!data_) OutOfMemory(bytes);
       size_ = size;
     }
     return data_.get();

@@ -1,12 +1,20 @@
 #ifndef CAFFE_ACU_UTIL_DEVICE_HPP_
 #define CAFFE_ACU_UTIL_DEVICE_HPP_
 
+#include <string>
+
 #include "caffe/util/device_alternate.hpp"
 
 namespace caffe {
 
 /// Whether there is a GPU that CUDA can use; asked once. Always false in a build for the CPU only.
 bool DeviceIsPresent();
+
+/// Throws Error, with the cure, unless there is a GPU of this number that CUDA can use.
+void RequireDevice(int device);
+
+/// The number of a GPU from the command line; throws Error if it is none.
+int DeviceNumber(const std::string& text);
 
 /// Whether cuDNN can be used: it was built in, there is a GPU, and the library takes it. Asked once.
 bool CudnnIsUsable();

@@ -26,6 +26,16 @@ struct RowLanes {
     for (int i = 0; i < kCount; ++i) lane[i] = i;
     return lane < static_cast<Int>(n);
   }
+  /// Of the lanes of a and b, numbered through both, those that are listed.
+  static CAFFE_ACU_INLINE V Pick(V a, V b, Mask lanes) {
+#ifdef __clang__
+    V picked;
+    for (int i = 0; i < kCount; ++i) picked[i] = lanes[i] < kCount ? a[lanes[i]] : b[lanes[i] - kCount];
+    return picked;
+#else
+    return __builtin_shuffle(a, b, lanes);
+#endif
+  }
   static CAFFE_ACU_INLINE V And(V v, Mask mask) { return (V)((Mask)v & mask); }
   static CAFFE_ACU_INLINE T Sum(V v) {
     T sum = 0;

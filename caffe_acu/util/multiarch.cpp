@@ -10,7 +10,7 @@ namespace caffe {
 namespace {
 
 Processor Detect() {
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
+#ifdef CAFFE_ACU_HAS_LEVELS
   __builtin_cpu_init();
   if (__builtin_cpu_supports("x86-64-v4")) return Processor::kX86V4;
   if (__builtin_cpu_supports("x86-64-v3")) return Processor::kX86V3;

@@ -3,7 +3,11 @@
 
 // One build that is portable and fast: an inner loop is compiled for several processors, and the one at
 // hand chosen when it is called. The loops are written with the compiler's vector extension, so that a
-// processor not listed here (ARM, say) gets the plain version.
+// processor not listed here (ARM, say) gets the plain version. So does what Clang compiles, which serves for looking for
+// mistakes only.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define CAFFE_ACU_HAS_LEVELS
+#endif
 
 namespace caffe {
 
@@ -41,7 +45,7 @@ struct Vector {
 
 // Defines Name for T, from an always-inlined template Name##Kernel<Level, T>, for every level. Params and
 // Args are parenthesised: the parameter list, and the names in it.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
+#ifdef CAFFE_ACU_HAS_LEVELS
 #define CAFFE_ACU_MULTIARCH(T, Name, Params, Args)                                                              \
   static void Name##ForBaseline Params { Name##Kernel<Baseline, T> Args; }                                      \
   __attribute__((target("arch=x86-64-v3"))) static void Name##ForX86V3 Params { Name##Kernel<X86V3, T> Args; }  \
