@@ -1,4 +1,4 @@
-// The members of upstream's classes that patch 0005 declares or leaves out.
+// The members of upstream's classes that patches 0005 and 0011 declare or leave out.
 #include "caffe/layers/data_layer.hpp"
 
 #include "caffe/util/db_lmdb.hpp"
@@ -18,8 +18,8 @@ template <typename Dtype>
 Record DataLayer<Dtype>::CurrentRecord() {
   if (shuffled_) return shuffled_->record();
   Record record = static_cast<db::LMDBCursor*>(cursor_.get())->record();
-  // Drawn here, in the order of the records: no thread has a say.
-  record.seed = this->data_transformer_->DrawSeed();
+  // Of its place alone: no thread has a say, and whoever reads on from here gets the same.
+  record.seed = RecordSeed(seed_, offset_ >> 32, static_cast<uint32_t>(offset_));
   return record;
 }
 
@@ -27,6 +27,7 @@ template <typename Dtype>
 std::vector<int> DataLayer<Dtype>::InferShape() {
   read_ahead_.reset(new ReadAhead(this->layer_param_.data_param()));
   loader_.reset(new BatchLoader<Dtype>(this->layer_param_, *this->data_transformer_));
+  seed_ = this->data_transformer_->DrawSeed();
   return loader_->Shape(CurrentRecord());
 }
 
@@ -41,9 +42,40 @@ void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
   loader_->Load(read_ahead_->Take(), &batch->data_, this->output_labels_ ? &batch->label_ : nullptr);
 }
 
+template <typename Dtype>
+void DataLayer<Dtype>::SavePlace(DataState* place) const {
+  const uint64_t solvers = this->phase_ == TEST ? 1 : Caffe::solver_count();  // one tests alone
+  const uint64_t batch = this->layer_param_.data_param().batch_size();
+  place->set_records(first_record_ + this->batches_taken_ * batch * solvers);
+  place->set_seed(seed_);
+}
+
+template <typename Dtype>
+void DataLayer<Dtype>::ReadOnFrom(const DataState& place) {
+  this->StopInternalThread();
+  // All batches but the one that the net still looks at are free again.
+  Batch<Dtype>* batch;
+  while (this->prefetch_full_.try_pop(&batch) || this->prefetch_free_.try_pop(&batch)) {}
+  for (const auto& each : this->prefetch_) {
+    if (each.get() != this->prefetch_current_) this->prefetch_free_.push(each.get());
+  }
+  read_ahead_.reset(new ReadAhead(this->layer_param_.data_param()));
+  this->batches_taken_ = 0;
+  first_record_ = offset_ = place.records();
+  if (place.seed()) seed_ = place.seed();  // 0: it was trained without random crops until now
+  if (shuffled_) {
+    shuffled_->Seek(offset_);
+  } else {
+    static_cast<db::LMDBCursor*>(cursor_.get())->Seek(offset_);
+  }
+  this->StartInternalThread();
+}
+
 #define CAFFE_ACU_INSTANTIATE(Dtype)                                       \
   template DataTransformer<Dtype>::DataTransformer(const DataTransformer&); \
   template Record DataLayer<Dtype>::CurrentRecord();                       \
+  template void DataLayer<Dtype>::SavePlace(DataState* place) const;       \
+  template void DataLayer<Dtype>::ReadOnFrom(const DataState& place);      \
   template std::vector<int> DataLayer<Dtype>::InferShape();                \
   template void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch)
 CAFFE_ACU_INSTANTIATE(float);

@@ -32,7 +32,7 @@ DecodedRecord::DecodedRecord(std::string_view value, const TransformationParamet
   if (datum.encoded()) {
     Decode(transform);
   } else {
-    CheckCounts();
+    damage = WrongSizes(datum);
   }
   if (!damage.empty()) return;
   const bool encoded = datum.encoded();
@@ -55,13 +55,7 @@ void DecodedRecord::Decode(const TransformationParameter& transform) {
   const int flag = transform.force_color()  ? cv::IMREAD_COLOR
                    : transform.force_gray() ? cv::IMREAD_GRAYSCALE
                                             : cv::IMREAD_UNCHANGED;
-  try {
-    // Only read, so that it need not be copied.
-    const cv::Mat bytes(1, static_cast<int>(data.size()), CV_8U, const_cast<char*>(data.data()));
-    if (!data.empty()) image = cv::imdecode(bytes, flag);
-  } catch (const cv::Exception&) {
-    image.release();  // an image of an impossible size, say
-  }
+  image = DecodedImage(data, flag);
   if (image.empty()) {
     damage = "holds an image that cannot be decoded";
   } else if (image.depth() != CV_8U) {
@@ -69,18 +63,25 @@ void DecodedRecord::Decode(const TransformationParameter& transform) {
   }
 }
 
-void DecodedRecord::CheckCounts() {
-  const int64_t channels = datum.channels(), height = datum.height(), width = datum.width();
-  if (std::min({channels, height, width}) < 1) {
-    damage = "is a Datum without an image";
-    return;
+cv::Mat DecodedImage(const std::string& data, int flag) {
+  if (data.empty()) return {};
+  try {
+    // Only read, so that it need not be copied.
+    const cv::Mat bytes(1, static_cast<int>(data.size()), CV_8U, const_cast<char*>(data.data()));
+    return cv::imdecode(bytes, flag);
+  } catch (const cv::Exception&) {  // an image of an impossible size, say
+    return {};
   }
+}
+
+std::string WrongSizes(const Datum& datum) {
+  const int64_t channels = datum.channels(), height = datum.height(), width = datum.width();
+  if (std::min({channels, height, width}) < 1) return "is a Datum without an image";
   const int64_t values = datum.data().empty() ? datum.float_data_size() : datum.data().size();
   // Compared by division: the product of three damaged numbers may overflow.
-  if (values % (channels * height) != 0 || values / (channels * height) != width) {
-    damage = "has " + std::to_string(values) + " values, not " + std::to_string(channels) + " channels of " +
-             std::to_string(height) + "x" + std::to_string(width);
-  }
+  if (values % (channels * height) == 0 && values / (channels * height) == width) return "";
+  return "has " + std::to_string(values) + " values, not " + std::to_string(channels) + " channels of " +
+         std::to_string(height) + "x" + std::to_string(width);
 }
 
 }  // namespace caffe

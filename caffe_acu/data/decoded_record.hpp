@@ -24,8 +24,13 @@ struct DecodedRecord {
 
  private:
   void Decode(const TransformationParameter& transform);
-  void CheckCounts();
 };
+
+/// The image in an encoded Datum's data, by a flag of cv::imread; empty if it cannot be decoded.
+cv::Mat DecodedImage(const std::string& data, int flag);
+
+/// What is wrong with the sizes of a Datum that is not encoded, as the end of a sentence; empty if nothing is.
+std::string WrongSizes(const Datum& datum);
 
 }  // namespace caffe
 

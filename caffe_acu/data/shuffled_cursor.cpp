@@ -1,13 +1,12 @@
 #include "caffe_acu/data/shuffled_cursor.hpp"
 
-#include <lmdb.h>
-
 #include <numeric>
 #include <random>
 #include <utility>
 
 #include "boost/filesystem.hpp"
 #include "caffe/util/db_lmdb.hpp"
+#include "caffe_acu/data/lmdb_file.hpp"
 
 namespace caffe {
 namespace {
@@ -61,6 +60,11 @@ void ShuffledCursor::Next() {
   if (++index_ == locations_.size()) StartEpoch(epoch_ + 1);
 }
 
+void ShuffledCursor::Seek(uint64_t records) {
+  StartEpoch(records / locations_.size());
+  index_ = records % locations_.size();
+}
+
 Record ShuffledCursor::record() const {
   const Location& at = locations_[order_[index_]];
   return {{at.key, at.key_size}, {at.value, at.value_size}, RecordSeed(seed_, epoch_, index_)};
@@ -86,17 +90,8 @@ void CheckDatabase(const LayerParameter& layer) {
                << "\" (a relative path starts at the folder in which the program was started). "
                   "Make one with `caffe-acu data`, or mend the path.";
   }
-  // Looked at by a handle of our own that is closed before Caffe opens the database.
-  MDB_env* env;
-  MDB_stat stat;
-  CHECK_EQ(mdb_env_create(&env), MDB_SUCCESS);
-  const int status = mdb_env_open(env, data.source().c_str(), MDB_RDONLY | MDB_NOTLS, 0);
-  const bool empty = status == MDB_SUCCESS && mdb_env_stat(env, &stat) == MDB_SUCCESS && stat.ms_entries == 0;
-  mdb_env_close(env);
-  if (status != MDB_SUCCESS) {
-    LOG(FATAL) << where << "\"" << data.source() << "\" cannot be read as an LMDB: " << mdb_strerror(status);
-  }
-  if (empty) LOG(FATAL) << where << "the LMDB \"" << data.source() << "\" has no records. Make it again.";
+  const std::string damage = LmdbDamage(data.source());
+  LOG_IF(FATAL, !damage.empty()) << where << "the LMDB \"" << data.source() << "\" " << damage << ".";
 }
 
 void SetAccess(const LayerParameter& layer, db::DB* database) {

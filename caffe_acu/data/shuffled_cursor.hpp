@@ -35,6 +35,8 @@ class ShuffledCursor : public db::Cursor {
   std::string key() override { return std::string(record().key); }
   std::string value() override { return std::string(record().value); }
   bool valid() override { return true; }
+  /// To where it is after so many calls of Next().
+  void Seek(uint64_t records);
 
   /// The record, with a seed for its random numbers.
   Record record() const;

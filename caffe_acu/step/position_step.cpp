@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <sstream>
 
 #include "caffe/util/math_functions.hpp"
 #include "caffe_acu/step/position_kernels.hpp"
@@ -68,6 +70,7 @@ void PositionStep<Dtype>::Add(const Net<Dtype>& net, const Layer<Dtype>& layer,
                               const PositionRule& rule) {
   Positions added;
   added.layer = layer.layer_param().name();
+  added.type = layer.type();
   added.rule = rule;
   added.x_id = LearnableParamId(net, *blobs[rule.x_blob]);
   added.y_id = LearnableParamId(net, *blobs[rule.y_blob]);
@@ -127,6 +130,49 @@ void PositionStep<Dtype>::FollowFixed(Positions* positions) {
   for (int s = 0; s < sets; ++s, x += synapses, y += synapses) {
     if (fixed[s] >= 0 && (x[fixed[s]] != 0 || y[fixed[s]] != 0)) fixed[s] = SynapseAtOrigin(synapses, x, y);
   }
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::Watch(float bound, int iter) {
+  LOG_IF(FATAL, !(bound >= 0)) << "position_bound is " << bound << "; it is a number of pixels, or 0 for none";
+  // Each time the GPU would have to be waited for.
+  constexpr int kIterationsOnGpu = 100;
+  if (Caffe::mode() == Caffe::GPU && iter % kIterationsOnGpu != 0) return;
+  for (Positions& positions : positions_) WatchOne(bound, iter, &positions);
+}
+
+template <typename Dtype>
+void PositionStep<Dtype>::WatchOne(float bound, int iter, Positions* positions) {
+  const int count = positions->x->count(), synapses = positions->x->count(1);
+  const Dtype* x = positions->x->cpu_data();
+  const Dtype* y = positions->y->cpu_data();
+  int furthest = -1;
+  Dtype distance = bound > 0 ? Dtype(bound) : std::numeric_limits<Dtype>::infinity();
+  for (int i = 0; i < count; ++i) {
+    const Dtype here = std::max(std::abs(x[i]), std::abs(y[i]));
+    const bool is_finite = std::isfinite(x[i]) && std::isfinite(y[i]);
+    if (is_finite && !(here > distance)) continue;
+    distance = here;
+    furthest = i;
+    if (!is_finite) break;
+  }
+  if (furthest < 0) {
+    positions->is_outside = false;
+    return;
+  }
+  std::ostringstream where;
+  where << "position set " << furthest / synapses << ", synapse " << furthest % synapses << " is at (" << x[furthest]
+        << ", " << y[furthest] << ") in iteration " << iter;
+  const std::string cure = "lower the lr_mult of its positions, or leave normalize_gradient on";
+  if (!std::isfinite(x[furthest]) || !std::isfinite(y[furthest])) {
+    NotFinite error(__FILE__, __LINE__, where.str() + "; " + cure);
+    error.SetLayer(positions->layer, positions->type, "");
+    throw error;
+  }
+  LOG_IF(WARNING, !positions->is_outside && Caffe::root_solver())
+      << positions->type << " layer '" << positions->layer << "': " << where.str() << ", further from the centre than "
+      << "position_bound, " << bound << " pixels: " << cure;
+  positions->is_outside = true;
 }
 
 template <typename Dtype>

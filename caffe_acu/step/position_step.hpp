@@ -44,7 +44,7 @@ class HasPositions {
  * with learning off or lr_mult 0, and the fixed synapse always. The iteration comes from the solver, so
  * there is no state that a snapshot would have to hold.
  *
- * In GPU mode all of it happens there, and nothing is copied to the host.
+ * In GPU mode all of it happens there, and nothing is copied to the host but what Watch looks at.
  */
 template <typename Dtype>
 class PositionStep {
@@ -52,6 +52,9 @@ class PositionStep {
   /// Finds the positions of the net on the first call, after weights are loaded; afterwards only looks
   /// whether somebody else has moved a fixed synapse, and then decides anew which it is.
   void Collect(const Net<Dtype>& net);
+  /// Warns of synapses that are further than `bound` pixels from the centre in x or y, once for a layer until all of
+  /// its synapses are back; 0 warns of none. Throws NotFinite if a position is none. GPUs are asked now and then only.
+  void Watch(float bound, int iter);
   /// True for the index (in learnable_params) of a blob of positions.
   bool Owns(int param_id) const;
   /// Gives each synapse's gradient length 1; a zero gradient stays zero.
@@ -61,19 +64,22 @@ class PositionStep {
 
  private:
   struct Positions {
-    std::string layer;
+    std::string layer, type;
     PositionRule rule;
     int x_id, y_id;  // in learnable_params
     Blob<Dtype>* x;
     Blob<Dtype>* y;
     bool x_frozen, y_frozen;      // lr_mult 0
     shared_ptr<Blob<int>> fixed;  // (sets): a synapse for each, or kNone
+    bool is_outside = false;      // and it has been told
   };
 
   void Add(const Net<Dtype>& net, const Layer<Dtype>& layer, const std::vector<shared_ptr<Blob<Dtype>>>& blobs,
            const PositionRule& rule);
   static void DecideFixed(Positions* positions);
   static void FollowFixed(Positions* positions);
+
+  static void WatchOne(float bound, int iter, Positions* positions);
 
   bool collected_ = false;
   std::vector<Positions> positions_;

@@ -5,6 +5,7 @@
 
 #include "caffe_acu/data/shuffled_cursor.hpp"
 #include "caffe_acu/tests/data_layer_case.hpp"
+#include "caffe_acu/tests/expect_error.hpp"
 #include "gtest/gtest.h"
 
 namespace caffe {
@@ -111,17 +112,17 @@ TEST_F(ShuffledDataLayerTest, SeedComesFromTheSolver) {
 TEST_F(ShuffledDataLayerTest, WrongDatabasesAreNamed) {
   LayerParameter param = Param(4, 7);
   param.mutable_data_param()->set_source("/nowhere/train_lmdb");
-  EXPECT_DEATH(CheckDatabase(param), "Layer 'data': there is no LMDB at .*/nowhere/train_lmdb");
+  EXPECT_ERROR(CheckDatabase(param), "Layer 'data': there is no LMDB at .*/nowhere/train_lmdb");
   param = Param(4, 7);
   param.mutable_data_param()->set_backend(DataParameter::LEVELDB);
-  EXPECT_DEATH(CheckDatabase(param), "Layer 'data': .*backend: LMDB");
+  EXPECT_ERROR(CheckDatabase(param), "Layer 'data': .*backend: LMDB");
   param = Param(4, 7);
   {
     shared_ptr<db::DB> db(db::GetDB(DataParameter::LMDB));
     db->Open(folder_ + "/new", db::NEW);
   }
   param.mutable_data_param()->set_source(folder_ + "/new");
-  EXPECT_DEATH(CheckDatabase(param), "Layer 'data': the LMDB .* has no records");
+  EXPECT_ERROR(CheckDatabase(param), "Layer 'data': the LMDB .* has no records");
 }
 
 }  // namespace caffe

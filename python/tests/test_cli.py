@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from caffe_acu.cli.main import build_parser, main
+from caffe_acu.quiet_caffe import import_caffe
 
 
 def commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -33,6 +34,20 @@ def test_a_mistake_is_one_line_and_exits_with_2(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error == f"caffe-acu data: {tmp_path / 'none'}: no such file or folder: check --source\n"
     assert not out.exists()
+
+
+def test_what_caffe_refuses_is_one_line_too(tmp_path, monkeypatch, capsys):
+    net = tmp_path / "net.prototxt"
+    net.write_text('layer { name: "data" type: "Imput" }\n')
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(command="some", run=lambda _: import_caffe().Net(str(net), 1))
+    monkeypatch.setattr("caffe_acu.cli.main.build_parser", lambda: parser)
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"caffe-acu some: {net}:1: Imput layer 'data': ") and 'Did you mean "Input"?' in line
+    parser.set_defaults(run=lambda _: {}["a mistake of ours"])
+    with pytest.raises(KeyError):
+        main([])
 
 
 def test_a_reader_that_has_had_enough_is_no_mistake(tmp_path):

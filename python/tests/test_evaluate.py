@@ -326,7 +326,7 @@ def test_bad_options(folder, net, options, words):
 def test_a_build_without_gpu_says_so(folder, net):
     if hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
         pytest.skip("this build has GPU passes")
-    with pytest.raises(UserError, match=r"--gpu 0: this build of Caffe has no GPU passes.*--cuda"):
+    with pytest.raises(UserError, match=r"--gpu 0: this Caffe is built for the CPU only.*--cuda"):
         run(folder, net(), gpu=0)
 
 

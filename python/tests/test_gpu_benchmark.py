@@ -159,7 +159,7 @@ def test_a_layer_that_cannot_be_is_reported_in_caffes_words(program, tmp_path):
     bad = LayerCase("bad", 2, 8, 8, 6, group=3)
     times, not_run = LayerTimes(program, gpu=-1, repetitions=1).layers(bad)
     assert times == {} and set(not_run) == {"acu", "conv"}
-    assert not_run["acu"].startswith("layer_times ended with -6: net.prototxt: GroupedACU layer 'acu': 3 convolution")
+    assert not_run["acu"].startswith("layer_times ended with 1: net.prototxt:9: GroupedACU layer 'acu': 3 convolution")
     with pytest.raises(Failed, match="layer_times ended with"):
         LayerTimes(program, gpu=-1, repetitions=1).dump(bad, tmp_path)
 

@@ -40,7 +40,7 @@ if {built} and gpu == 0:
 why = "Check failed: error == cudaSuccess (101 vs. 0)  invalid device ordinal" if {built} else (
     "Cannot use GPU in CPU-only Caffe: check mode.")
 print("I20260101 10:00:00.000000     1 caffe.cpp:138] Querying GPUs " + str(gpu), file=sys.stderr)
-print("F20260101 10:00:00.000000     1 common.cpp:67] " + why, file=sys.stderr)
+print("E20260101 10:00:00.000000     1 common.cpp:67] " + why, file=sys.stderr)
 sys.exit(-6)
 """
 

@@ -132,7 +132,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
         os.kill(pid, signal.SIGKILL)
     process.wait()
     assert not is_done(begun) and iterations(begun) < last
-    (begun / "snapshots/plain_acu_iter_99.solverstate").write_bytes(b"\x08\x63")  # as if killed while it wrote it
+    (begun / "snapshots/plain_acu_iter_31.solverstate").write_bytes(b"\x08\x1f")  # damaged, and passed over
 
     half = call(line, cwd=tmp_path)
     assert half.returncode == 0, half.stderr
@@ -161,7 +161,7 @@ def test_table_2_killed_in_the_middle_is_finished_by_the_same_command(tmp_path, 
 def assert_complete(folder: Path, last: int) -> None:
     """A run of the plain network, whose rate drops at a half and at three quarters."""
     assert sorted(path.name for path in (folder / "snapshots").iterdir()) == [
-        f"{folder.parent.name}_iter_{last}.{kind}" for kind in ("caffemodel", "solverstate")
+        f"{folder.parent.name}_iter_{last}.{kind}" for kind in ("caffemodel", "digests", "solverstate")
     ]
     names = {path.name for path in folder.iterdir()}
     assert {"DONE", "run.json", "env.json", "train.log", "test.json", "solver.prototxt"} <= names

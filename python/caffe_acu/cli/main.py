@@ -66,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"caffe-acu {arguments.command}: {error}", file=sys.stderr)
         return 2
+    except (RuntimeError, MemoryError) as error:
+        # pycaffe's messages are lines for users, too; it is there only if the command needed it.
+        if not isinstance(error, (getattr(sys.modules.get("caffe"), "Error", MemoryError), MemoryError)):
+            raise
+        print(f"caffe-acu {arguments.command}: {error or 'out of memory'}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"caffe-acu {arguments.command}: interrupted", file=sys.stderr)
         return 130

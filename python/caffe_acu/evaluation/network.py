@@ -1,4 +1,4 @@
-"""The network in Caffe, with weights that were checked before Caffe, which would abort the process, sees them."""
+"""The network in Caffe, with weights that are checked before Caffe sees them, and told with a question that helps."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 from caffe_acu.evaluation.nets import TestNet
-from caffe_acu.experiments.environment import gpu_numbers_end
 from caffe_acu.net_param import read_net
 from caffe_acu.quiet_caffe import import_caffe, load_net
 from caffe_acu.trained_net import check_weights
@@ -49,12 +48,8 @@ def _choose_processor(caffe: Any, gpu: int | None) -> None:
     if gpu is None:
         caffe.set_mode_cpu()
         return
-    # Asked here, because Caffe would abort. A build for the CPU has no such property.
-    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
-        raise UserError(f"--gpu {gpu}: this build of Caffe has no GPU passes: build it with --cuda, or leave --gpu out")
-    end = gpu_numbers_end()
-    if not 0 <= gpu < end:
-        there = f"its GPUs are 0 to {end - 1}" if end else "it has none that a driver knows"
-        raise UserError(f"--gpu {gpu}: there is no such GPU on this machine: {there}")
-    caffe.set_device(gpu)
-    caffe.set_mode_gpu()
+    try:
+        caffe.set_device(gpu)
+        caffe.set_mode_gpu()
+    except caffe.Error as error:
+        raise UserError(f"--gpu {gpu}: {error.message}") from error

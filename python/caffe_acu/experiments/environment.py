@@ -70,11 +70,6 @@ def gpu_names(environment: dict[str, Any]) -> list[str]:
     return [gpu.partition(",")[0] for gpu in environment.get("gpus", [])]
 
 
-def gpu_numbers_end() -> int:
-    """One more than the greatest number of a GPU; 0 where there is none."""
-    return len(_gpus())
-
-
 def _gpus() -> list[str]:
     """Name, driver and memory of every GPU; names alone where there is no nvidia-smi; none without a driver."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]

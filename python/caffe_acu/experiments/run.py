@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from caffe_acu.caffe_proto import build_folder, caffe_pb2
 from caffe_acu.child_processes import at_parents_end
 from caffe_acu.errors import UserError
 from caffe_acu.experiments.environment import describe_environment
-from caffe_acu.net_param import format_prototxt, read_net, read_solver, write_atomically
+from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.training_log import TrainingLog, read_training_log
 
 TRAIN_VAL, SOLVER = "train_val.prototxt", "solver.prototxt"
@@ -81,39 +81,25 @@ class Run:
         return sorted(paths, key=lambda path: int(path.stem.rpartition("_")[2]))
 
     def states(self) -> list[tuple[int, Path]]:
-        """Solver states with their iterations, which increase; the last may be incomplete."""
+        """Solver states with their iterations, which increase; one is written after its weights."""
         paths = (self.folder / "snapshots").glob("*_iter_*.solverstate")
         return sorted((int(match[1]), path) for path in paths if (match := _STATE.search(path.name)))
 
-    def last_complete_state(self) -> tuple[int, Path] | None:
-        """What training can go on from: not what a kill or a full disk cut off, nor what lacks its weights."""
-        return next((state for state in reversed(self.states()) if _is_complete(state[1])), None)
-
-    def _remove_snapshots_after(self, iteration: int) -> None:
-        """What an interruption left incomplete, which must not be taken for the newest until it is overwritten."""
-        for path in (self.folder / "snapshots").glob("*_iter_*"):
-            if int(path.stem.rpartition("_")[2]) > iteration:
-                path.unlink()
-
     def start(self, threads: int, gpu: int | None = None, held: Sequence[int] = ()) -> None:
-        """Starts ``caffe train``, on a GPU or the CPU, from the last complete snapshot if there is one.
+        """Starts ``caffe train``, on a GPU or the CPU, from the last good snapshot if there is one.
 
         ``held``: descriptors of locks, which training then holds as well. Should this process be killed, training is
         interrupted as by :meth:`stop`.
         """
-        command = [str(caffe_program()), "train", "--solver", SOLVER]
+        command = [str(caffe_program()), "train", "--solver", SOLVER, "--resume", "auto"]
         if gpu is not None:
             command += ["--gpu", str(gpu)]
-        state = self.last_complete_state()
-        self._remove_snapshots_after(state[0] if state else -1)
-        if state is not None:
-            command += ["--snapshot", str(state[1].relative_to(self.folder))]
-        else:
+        if self.start_weights.is_file():
+            command += ["--weights", self.start_weights.name]
+        if not self.states():
             self.log_path.unlink(missing_ok=True)  # of a run that left no snapshot to go on from
             environment = {**describe_environment(), **self.details}
             write_atomically(self._environment_path, json.dumps(environment, indent=2) + "\n")
-            if self.start_weights.is_file():
-                command += ["--weights", self.start_weights.name]
         variables = {
             **os.environ,
             "CAFFE_ACU_THREADS": str(threads),
@@ -131,11 +117,11 @@ class Run:
                 env=variables,
                 start_new_session=True,
                 pass_fds=held,
-                preexec_fn=_begin_child,
+                preexec_fn=_INTERRUPT_AT_PARENTS_END,
             )
 
     def poll(self) -> bool:
-        """True once training has ended; UserError, with Caffe's own words, if it failed, or left no whole snapshot."""
+        """True once training has ended; UserError, with Caffe's own words, if it failed."""
         assert self._process is not None
         code = self._process.poll()
         if code is None:
@@ -145,11 +131,6 @@ class Run:
             raise UserError(f"{self.log_path}: caffe train failed ({code}{killed}): {self._last_words()}")
         if _STOPPED in self._tail():  # Caffe calls that a success
             raise UserError(f"{self.log_path}: somebody interrupted caffe train; the same command goes on")
-        state = self.last_complete_state()
-        # What a disk refuses when a file is closed, Caffe does not see.
-        expected = read_solver(self.folder / SOLVER).snapshot_after_train
-        if expected and (state is None or state[0] != self.max_iter):
-            raise UserError(f"{self.folder}: the last snapshot is cut off: is the disk full? The same command goes on")
         write_atomically(self.folder / self.marker, f"{self.max_iter} iterations\n")
         return True
 
@@ -193,26 +174,8 @@ class Run:
         with self.log_path.open("rb") as log:
             log.seek(self._log_begin)  # what stopped an earlier start is no reason any more
             lines = log.read().decode(errors="replace").splitlines()
-        # glog marks a fatal line with F, and one of a mistake in a prototxt with E, which says more.
-        for mark in ("E", "F"):
-            for line in lines:
-                if re.match(rf"{mark}\d{{8}} ", line):
-                    return line.partition("] ")[2]
+        # glog marks an error with E; the last of several is the one that ended the training.
+        for line in reversed(lines):
+            if re.match(r"E\d{8} ", line):
+                return line.partition("] ")[2]
         return lines[-1] if lines else "it wrote nothing"
-
-
-def _begin_child() -> None:
-    # Slurm may send SIGTERM to every process of a job, and Caffe would end without a snapshot; ours asks it for one.
-    # To ignore the signal is not enough, since glog handles it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    _INTERRUPT_AT_PARENTS_END()
-
-
-def _is_complete(state: Path) -> bool:
-    message = caffe_pb2.SolverState()  # its current_step is what Caffe writes last
-    try:
-        message.ParseFromString(state.read_bytes())
-        read_net(state.with_suffix(".caffemodel"))
-    except (OSError, DecodeError, UserError):
-        return False
-    return message.HasField("current_step")

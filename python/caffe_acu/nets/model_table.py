@@ -26,8 +26,8 @@ The commands in the readmes are for a shell in the root of the repository that f
 
 - GPU: add `--gpu 0`, or `--gpu all`, to `caffe train`. Every GPU takes `batch_size` images, so divide that by their
   number.
-- Interrupted: Ctrl-C makes Caffe write a snapshot beside the solver, where git ignores it. It goes on from there with
-  `--snapshot models/cvpr2017/plain_acu/plain_acu_iter_5000.solverstate`, in place of `--weights` if there was one.
+- Interrupted: Ctrl-C makes Caffe write a snapshot beside the solver, where git ignores it. From the last one, after a
+  crash too, the same command goes on if it has `--resume auto`.
 - Test errors: `caffe-acu evaluate models/cvpr2017/plain_acu/train_val.prototxt <snapshot>.caffemodel`; the ten crops
   of Table 4 with `--crops 10`. Learned shapes: `caffe-acu positions <snapshot>.caffemodel --plot shapes.png`.
 - To try it quickly: `caffe-acu data cifar10 --limit-train 100 --limit-test 20 ...` makes a small data set.

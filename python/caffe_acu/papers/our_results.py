@@ -49,7 +49,7 @@ def read_our_results(folder: Path = COMMITTED) -> OurResults:
                     # Of the same network in two tables: what is comparable, then what has more runs.
                     rank = not row["remark"], row["ours"]["n"]
                     found[_key(row)] = max(found.get(_key(row), (rank, "")), (rank, our_cell(row)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path}: not what `caffe-acu table` writes ({error!r}): copy it anew") from error
     return OurResults({key: cell for key, (_, cell) in found.items()})
 

@@ -44,7 +44,7 @@ def read_results(path: Path) -> dict[str, Any]:
             _ = row["row"], row["dataset"], row["metric"] + "", row["params"] + row["madds"], row["paper_value"] + 0
             _ = row["ours"] and (row["ours"]["mean"] + 0, row["ours"]["std"])
         _ = results["title"] + results["remark"] + results["paper"] + results["table"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path}: no results of a table; the .json that `caffe-acu table` writes was expected"
         ) from error

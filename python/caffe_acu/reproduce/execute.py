@@ -25,8 +25,8 @@ from caffe_acu.surgery.files import apply_file, round_file
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60  # for a run whose command was killed, and that still writes its snapshot
 _LAST_SECONDS = 300  # of a job: its start is before ours, and an iteration and a snapshot take a while
-_KEPT_STATES = 2  # while training: the newest may be half written
-_SNAPSHOT_FILES = (".caffemodel", ".solverstate")
+_KEPT_STATES = 2  # while training: should the newest be damaged
+_SNAPSHOT_FILES = (".caffemodel", ".digests", ".solverstate")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Device:
 def execute(folder: Path, device: Device) -> None:
     """Trains and tests the run in ``folder``, or goes on with it; returns when DONE is there.
 
-    At an interrupt training stops with a snapshot; killed, it goes on from the last complete one. UserError if training
+    At an interrupt training stops with a snapshot; killed, it goes on from the last good one. UserError if training
     fails, if another process trains the same run, or if the run that this one starts from is not done.
     """
     settings = read_settings(folder)
@@ -149,9 +149,6 @@ def remove_snapshots(run: Run, kept: int) -> None:
         return
     oldest = states[0][0]
     snapshots = (path for path in (run.folder / "snapshots").glob("*_iter_*.*") if path.suffix in _SNAPSHOT_FILES)
-    old = [path for path in snapshots if int(path.stem.rpartition("_")[2]) < oldest]
-    # Where a full disk has cut off the newest, an older one is what training goes on from.
-    if not old or (whole := run.last_complete_state()) is None or whole[0] < oldest:
-        return
-    for path in old:
-        path.unlink(missing_ok=True)
+    for path in snapshots:
+        if int(path.stem.rpartition("_")[2]) < oldest:
+            path.unlink(missing_ok=True)

@@ -53,5 +53,5 @@ def require_gpus(gpus: Sequence[int], here: bool) -> None:
                 "--gpus out"
             )
         if here and answer.returncode != 0:
-            fatal = [line.partition("] ")[2] for line in answer.stderr.splitlines() if line.startswith("F")]
-            raise UserError(f"--gpus {gpu}: cannot be used here: {(fatal or ['it wrote nothing'])[0]}")
+            wrong = [line.partition("] ")[2] for line in answer.stderr.splitlines() if line.startswith("E")]
+            raise UserError(f"--gpus {gpu}: cannot be used here: {(wrong or ['it wrote nothing'])[0]}")
