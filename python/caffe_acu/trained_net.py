@@ -1,6 +1,6 @@
 """A trained network as it leaves a training: its deploy prototxt and its caffemodel, checked against each other.
 
-What Caffe would end the process for is found here first, and told in one line.
+What Caffe would refuse is found here first, and told with the file that it is in.
 """
 
 import importlib

@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_acu.errors import UserError
 
-_NUMBER = r"([-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?))"
+_NUMBER = r"([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))"
 _TRAIN = re.compile(rf"\] Iteration (\d+)(?: \((?:.*, {_NUMBER}s/\d+ iters|.*)\))?, loss = {_NUMBER}$", re.IGNORECASE)
 _RATE = re.compile(rf"\] Iteration (\d+), lr = {_NUMBER}$", re.IGNORECASE)
 _START = re.compile(r"\] Solving ")

@@ -106,7 +106,7 @@ def damaged_batch(**changes) -> bytes:
 @pytest.mark.parametrize(
     "contents, reason",
     [
-        (damaged_batch()[:-100], "UnpicklingError|EOFError|truncated|exhausted"),
+        (damaged_batch()[:-100], "only \\d+ remain|exhausted"),
         (damaged_batch(data=None), "no array 'data'"),
         (damaged_batch(fine_labels=None), "no list 'fine_labels'"),
         (damaged_batch(coarse_labels=["1", "2", "3"]), "no list 'coarse_labels'"),

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
+from caffe_acu.data.tar_headers import CheckedTarInfo, read_member
 from caffe_acu.errors import UserError
 
 # <data set>/<split>/<class>/<image> is the deepest that a reader looks for. The bound also ends loops of links.
@@ -84,13 +85,17 @@ class _Tar:
         wanted = set(names)
         for name, tar, member in self._members():
             if name in wanted:
-                contents = tar.extractfile(member)
-                assert contents is not None  # _members yields regular files only
-                yield name, contents.read()
+                yield name, self._content(tar, member)
+
+    def _content(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+        try:
+            return read_member(tar, member)
+        except tarfile.TarError as error:
+            raise UserError(f"{self.path}: {error}: is it an archive of these data? Download it again") from error
 
     def _members(self) -> Iterator[tuple[str, tarfile.TarFile, tarfile.TarInfo]]:
         try:
-            with self._open() as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with self._open() as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=CheckedTarInfo) as tar:
                 for member in tar:
                     name = member.name.removeprefix("./")
                     if member.islnk() or member.issym():

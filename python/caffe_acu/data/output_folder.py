@@ -90,7 +90,7 @@ def _require_replaceable(out: Path, overwrite: bool) -> None:
         raise UserError(f"{out}: exists: choose another --out, or replace it with --overwrite")
     try:
         ours = json.loads((out / MANIFEST).read_bytes())["written_by"] == WRITTEN_BY
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = False
     if not ours:
         raise UserError(f"{out}: is no data set of caffe-acu, so --overwrite does not replace it: move it away first")
@@ -141,7 +141,7 @@ def _taken_up(partial: Path, job: Mapping[str, Any], restart: bool) -> Iterator[
 def _read_job(partial: Path) -> dict[str, Any] | None:
     try:
         return json.loads((partial / _JOB).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # killed before there was any work to lose
 
 

@@ -221,7 +221,7 @@ class Preprocessing:
             channels, height, width = (int(size) for size in arrays["shape"])
             shape = (channels, height, width)
             fitted = _FITTED[kind].from_arrays(arrays, shape) if kind in _FITTED else None
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: no preprocess.npz of caffe-acu ({error}): prepare the data again") from error
         return cls(kind, shape, channel_order, fitted)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from caffe_acu.data.tar_headers import CheckedTarInfo, read_member
 from caffe_acu.errors import UserError
 
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -123,11 +124,11 @@ def _from_kit(path: Path) -> dict[bytes, str]:
 def _kit(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, tarinfo=CheckedTarInfo) as tar:
             for member in tar:
                 name = member.name.rpartition("/")[2]
-                if name in (_META, _GROUND_TRUTH) and (contents := tar.extractfile(member)) is not None:
-                    files[name] = contents.read()
+                if name in (_META, _GROUND_TRUTH) and member.isreg():
+                    files[name] = read_member(tar, member)
             while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]  # gzip's checksum is at its end
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:

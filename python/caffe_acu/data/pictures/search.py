@@ -13,6 +13,7 @@ from typing import IO
 
 from caffe_acu.data.pictures.file_list import Files, Place, printable
 from caffe_acu.data.progress import progress
+from caffe_acu.data.tar_headers import CheckedTarInfo
 from caffe_acu.errors import UserError
 
 PICTURES = (b".jpg", b".jpeg", b".png", b".bmp", b".gif", b".webp")
@@ -114,7 +115,7 @@ class _Walker:
         first = len(self._found.pictures)
         try:
             file.seek(begin)
-            with tarfile.open(fileobj=file, mode="r:", errorlevel=2) as tar:
+            with tarfile.open(fileobj=file, mode="r:", errorlevel=2, tarinfo=CheckedTarInfo) as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]  # it would remember millions of them
                     inside = os.fsencode(member.name).removeprefix(b"./")
