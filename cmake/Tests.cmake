@@ -16,9 +16,12 @@ function(caffe_acu_add_tests name)
   add_test(NAME ${name} COMMAND ${name} --gtest_death_test_style=threadsafe WORKING_DIRECTORY "${CAFFE_TREE}")
 endfunction()
 
-file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/test_*.cpp")
+file(GLOB ACU_TESTS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/caffe_acu/tests/test_*.cpp"
+  "${PROJECT_SOURCE_DIR}/caffe_acu/fuzz/*.cpp")
 caffe_acu_add_tests(acu_tests ${ACU_TESTS})
 target_compile_options(acu_tests PRIVATE -Wall -Wextra)
+set_tests_properties(acu_tests PROPERTIES
+  ENVIRONMENT "CAFFE_ACU_FUZZ_REGRESSIONS=${PROJECT_SOURCE_DIR}/caffe_acu/fuzz/regressions")
 target_precompile_headers(acu_tests PRIVATE cmake/caffe_pch.hpp cmake/tests_pch.hpp)
 # The kernels for lesser processors than this one.
 foreach(level baseline x86-64-v3)

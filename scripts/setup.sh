@@ -2,7 +2,7 @@
 # Sets up everything on a fresh Debian machine: packages, Python environment, Caffe with the ACU layers.
 # Run again after any change; what stands is left alone.
 #
-#   scripts/setup.sh [--tests] [--torch] [--cuda | --cuda-wheels] [--package] [--build <folder>]
+#   scripts/setup.sh [--tests] [--torch] [--fuzz] [--cuda | --cuda-wheels] [--package] [--build <folder>]
 #                    [-D<CMAKE_OPTION>=<value> ...]
 #
 #   --tests         build upstream's tests and ours as well, and install pytest, Selenium and Chromium
@@ -11,6 +11,7 @@
 #   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
 #                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
 #   --cuda-wheels   the same, with the compiler from .venv as well
+#   --fuzz          what scripts/fuzz.sh needs: Clang and Atheris. --fuzz-python: Atheris alone
 #   --package       also pack what was built, to be run on machines where nothing can be installed (docs/package.md)
 #   --build <folder>  build there instead of build/, e.g. beside a build for the CPU only
 #   -D...           handed to CMake, e.g. -DCAFFE_SOURCE_DIR=/path/to/a/checkout/of/caffe or, with --cuda,
@@ -22,6 +23,7 @@ cd "$(dirname "$(realpath "$0")")/.."
 
 tests=OFF
 torch=OFF
+fuzz=OFF
 cuda=""
 build=build
 packages=()
@@ -32,11 +34,13 @@ while [ $# -gt 0 ]; do
     # patchelf takes libraries apart; in Chromium, which its driver remote-controls, pages of results are looked at.
     --tests) tests=ON; packages+=(patchelf chromium chromium-driver) ;;
     --torch) torch=ON ;;
+    --fuzz) fuzz=ON; packages+=(clang-14 libclang-rt-14-dev llvm-14) ;;
+    --fuzz-python) fuzz=ON ;;
     --cuda | --cuda-wheels) cuda=$1 ;;
     --package) target=package; packages+=(patchelf) ;;
     --build) build=${2:?"--build needs a folder"}; shift ;;
     -D*) cmake_options+=("$1") ;;
-    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
@@ -112,6 +116,7 @@ extras=(base reproduce onnx)
 [ "$tests" = OFF ] || extras+=(test)
 [ "$tests" = OFF ] || ! torch_is_for_cpu || torch=ON
 [ "$torch" = OFF ] || extras+=(test-torch)
+[ "$fuzz" = OFF ] || extras+=(fuzz)
 [ -z "$cuda" ] || extras+=(cuda)
 [ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)
 for extra in "${extras[@]}"; do
