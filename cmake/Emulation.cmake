@@ -55,11 +55,14 @@ target_compile_options(caffe_emulated PRIVATE -Wall -Wextra)
 target_link_libraries(caffe_emulated PUBLIC caffe_host_dependencies ${CUDA_cudnn_LIBRARY}
   PRIVATE Boost::context -Wl,--no-undefined)
 
-add_executable(emulation_tests "${_emulation}/test_emulation.cpp" "${_emulation}/runtime.cpp"
-  "${_emulation}/scheduler.cpp" $<$<BOOL:${USE_NCCL}>:${_emulation}/nccl.cpp> "${CAFFE_TREE}/src/gtest/gtest_main.cc")
+add_executable(emulation_tests "${_emulation}/test_emulation.cpp" "${_emulation}/test_several_devices.cpp"
+  "${_emulation}/runtime.cpp" "${_emulation}/scheduler.cpp" $<$<BOOL:${USE_NCCL}>:${_emulation}/nccl.cpp>
+  "${CAFFE_TREE}/src/gtest/gtest_main.cc")
 target_include_directories(emulation_tests PRIVATE "${PROJECT_SOURCE_DIR}")
 target_include_directories(emulation_tests SYSTEM PRIVATE
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_definitions(emulation_tests PRIVATE
+  $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(emulation_tests PRIVATE -Wall -Wextra)
 target_link_libraries(emulation_tests PRIVATE caffe_gtest Boost::context)
 add_test(NAME emulation_tests COMMAND emulation_tests)
