@@ -210,6 +210,7 @@ TYPED_TEST(SeveralGPUsTest, TrainAsOneWithAllTheirImages) {
     EXPECT_GT(this->Difference(alone[0].positions, alone.back().positions), 0.1);
     for (int gpus : this->Numbers()) {
       for (const char* reduce : {"layer_wise_reduce: true", "layer_wise_reduce: false"}) {
+        if (!passes.empty() && gpus == 4) continue;  // of which there is nothing new to learn
         this->ExpectAgrees(this->Train(gpus, passes + reduce), alone.back(), gpus);
       }
     }
