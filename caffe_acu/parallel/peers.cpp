@@ -249,6 +249,7 @@ void Peers<Dtype>::SumScores(std::vector<Dtype>* scores, Dtype* loss) {
 
 template <typename Dtype>
 void Peers<Dtype>::on_start() {
+  others_->BeginIteration(solver_->iter());
   unsent_ = count_;
   passes_ = 0;
 }
