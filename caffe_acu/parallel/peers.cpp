@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -58,7 +59,7 @@ void Peers<Dtype>::Join(Solver<Dtype>* solver, Communicator* others, const Actio
                         const PeersOptions& options) {
   const shared_ptr<Peers> peers(new Peers(solver, others, request, options));
   const std::vector<Blob<Dtype>*>& params = solver->net()->learnable_params();
-  double values = 0;
+  uint32_t values = 0;
   for (const Blob<Dtype>* blob : params) values += blob->count();
   peers->RequireSame(values, "learnable parameters; do they all read the same prototxt?");
   peers->RequireSame(solver->iter(), "iterations already; can they all read the snapshot?");
@@ -75,24 +76,38 @@ void Peers<Dtype>::Join(Solver<Dtype>* solver, Communicator* others, const Actio
 
 template <typename Dtype>
 void Peers<Dtype>::Solve(Solver<Dtype>* solver) {
-  if (Caffe::root_solver()) return solver->Solve();
+  if (Caffe::root_solver()) {
+    solver->Solve();
+    solver->peers_->RequireSameParameters();
+    return;
+  }
   solver->requested_early_exit_ = false;
   const SolverParameter& param = solver->param();
   solver->Step(param.max_iter() - solver->iter());
   const bool tests = param.test_interval() && solver->iter() % param.test_interval() == 0;
   if (tests && !solver->requested_early_exit_ && solver->peers_->shares_tests()) solver->TestAll();
+  solver->peers_->RequireSameParameters();
 }
 
-// Sums of whole numbers are exact, and equal all terms only if these are equal: their squares tell.
 template <typename Dtype>
-void Peers<Dtype>::RequireSame(double value, const char* what) {
-  double sums[2] = {value, value * value};
-  others_->StartSum(sums, 2);
-  others_->Finish();
-  const int size = others_->size();
-  LOG_IF(FATAL, sums[0] != size * value || sums[1] != size * value * value)
-      << "rank " << others_->rank() << " has " << value << " " << what << " The mean of all ranks is "
-      << sums[0] / size;
+void Peers<Dtype>::RequireSame(uint32_t value, const char* what) {
+  uint32_t of_first = value;
+  others_->Broadcast(&of_first, sizeof of_first);
+  LOG_IF(FATAL, value != of_first) << "rank " << others_->rank() << " has " << value << " " << what << " Rank 0 has "
+                                   << of_first << ".";
+}
+
+template <typename Dtype>
+void Peers<Dtype>::RequireSameParameters() {
+  const Net<Dtype>& net = *solver_->net();
+  boost::crc_32_type sum;
+  for (size_t i = 0; i < net.learnable_params().size(); ++i) {
+    const Blob<Dtype>& blob = *net.learnable_params()[i];
+    if (net.params_lr()[i]) sum.process_bytes(blob.cpu_data(), blob.count() * sizeof(Dtype));
+  }
+  const std::string what = "as the checksum of its parameters at iteration " + std::to_string(solver_->iter()) +
+                           ": the sums of the gradients were not the same on all.";
+  RequireSame(sum.checksum(), what.c_str());
 }
 
 template <typename Dtype>
@@ -206,6 +221,7 @@ Dtype Peers<Dtype>::MeanLoss(Dtype loss) {
 template <typename Dtype>
 void Peers<Dtype>::BeginTests() {
   if (!options_.share_tests) return;
+  RequireSameParameters();
   const Net<Dtype>& net = *solver_->net();
   std::vector<Blob<Dtype>*> statistics;  // what no gradient changes
   for (size_t i = 0; i < net.learnable_params().size(); ++i) {

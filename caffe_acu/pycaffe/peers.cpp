@@ -90,18 +90,20 @@ SolverAction::Enum Action(const std::string& name) {
 }
 
 // GPUs sum gradients themselves.
-std::unique_ptr<Solver<float>::Callback> SumOnGpus(const shared_ptr<Solver<float>>& solver, Communicator* others) {
 #ifdef USE_NCCL
+std::unique_ptr<Solver<float>::Callback> SumOnGpus(const shared_ptr<Solver<float>>& solver, Communicator* others) {
   std::string id = others->rank() ? std::string(NCCL_UNIQUE_ID_BYTES, '\0') : NCCL<float>::new_uid();
   others->Broadcast(&id[0], id.size());
   std::unique_ptr<NCCL<float>> nccl(new NCCL<float>(solver, id));
   solver->add_callback(nccl.get());
   if (solver->param().layer_wise_reduce()) solver->net()->add_after_backward(nccl.get());
   return nccl;
-#else
-  LOG(FATAL) << "this build has no NCCL, so that several GPUs cannot be used: build it with USE_NCCL (docs/gpu.md)";
-#endif
 }
+#else
+std::unique_ptr<Solver<float>::Callback> SumOnGpus(const shared_ptr<Solver<float>>&, Communicator*) {
+  throw Error(__FILE__, __LINE__, "this build has no NCCL, for several GPUs: build it with USE_NCCL (docs/gpu.md)");
+}
+#endif
 
 /// What `train` of caffe_acu.distributed calls. `solver`: a SolverParameter, serialized.
 void Train(const std::string& solver_bytes, const std::string& snapshot, const bp::object& communicator,
@@ -136,12 +138,21 @@ bp::object Read(const std::string& path) {
   return bp::object(bp::handle<>(PyBytes_FromStringAndSize(bytes.data(), bytes.size())));
 }
 
+int GpuCount() {
+  int count = 0;
+#ifndef CPU_ONLY
+  if (cudaGetDeviceCount(&count) != cudaSuccess) return 0;
+#endif
+  return count;
+}
+
 }  // namespace
 
 BOOST_PYTHON_MODULE(_peers) {
   bp::def("train", &Train);
   bp::def("read_solver", &Read<SolverParameter, ReadSolverParamsFromTextFileOrDie>);
   bp::def("read_net", &Read<NetParameter, ReadNetParamsFromTextFileOrDie>);
+  bp::def("gpu_count", &GpuCount);
   bp::def("last_good_snapshot", &LastGoodSnapshot);
 }
 
