@@ -65,7 +65,7 @@ void Peers<Dtype>::Join(Solver<Dtype>* solver, Communicator* others, const Actio
   peers->RequireSame(solver->iter(), "iterations already; can they all read the snapshot?");
   if (others->rank() == 0) WarnOfWhatAllRead(*solver->net());
   peers->Broadcast(params);
-  peers->ReadTheSame();
+  peers->ReadTheSame(*solver->net());
   if (options.sum_gradients) peers->LayOutGradients();
   peers->ShareTests();
   solver->add_callback(peers.get());
@@ -163,8 +163,8 @@ void Peers<Dtype>::LayOutGradients() {
 }
 
 template <typename Dtype>
-void Peers<Dtype>::ReadTheSame() {
-  for (Layer<Dtype>* layer : Sources(*solver_->net())) {
+void Peers<Dtype>::ReadTheSame(const Net<Dtype>& net) {
+  for (Layer<Dtype>* layer : Sources(net)) {
     auto* const reader = dynamic_cast<ReadsOn*>(layer);
     if (!reader) continue;
     DataState place;
@@ -189,6 +189,7 @@ void Peers<Dtype>::ShareTests() {
     }
     test_shares_.push_back(all ? others_->size() : 1);
     if (!all) continue;
+    ReadTheSame(*net);
     for (ReadsOn* reader : readers) reader->ShareBatches(others_->rank(), others_->size());
   }
 }

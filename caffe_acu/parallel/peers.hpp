@@ -61,7 +61,7 @@ class Peers : public Solver<Dtype>::Callback, public Net<Dtype>::Callback {
   void RequireSameParameters();
   void Broadcast(const std::vector<Blob<Dtype>*>& blobs);
   void LayOutGradients();
-  void ReadTheSame();
+  void ReadTheSame(const Net<Dtype>& net);
   void ShareTests();
   void Agree(double* loss);
   SolverAction::Enum Agreed();
