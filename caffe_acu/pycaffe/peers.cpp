@@ -110,6 +110,7 @@ void Train(const std::string& solver_bytes, const std::string& snapshot, const b
            size_t message_bytes, const std::string& sigint_effect, const std::string& sighup_effect) {
   SolverParameter param;
   CHECK(param.ParseFromString(solver_bytes)) << "no SolverParameter";
+  if (!google::IsGoogleLoggingInitialized()) google::InitGoogleLogging("caffe-acu train");
   PythonCommunicator others(communicator);
   Caffe::set_solver_count(others.size());
   Caffe::set_solver_rank(others.rank());
