@@ -88,7 +88,16 @@ def load_npz(path: str | Path) -> list[LayerSeries]:
                 )
                 for i, name in enumerate(file["layers"])
             ]
-    except (ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise UserError(f"{path}: not an npz of positions, or a damaged one; make it again of the log") from error
 
 

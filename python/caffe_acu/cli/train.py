@@ -30,7 +30,11 @@ def register(subparsers) -> None:
         "at a time (default: all at the end)"
     )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_positive, default=1800, metavar="S", help="give up when others say nothing for so long (1800)"
+        "--timeout",
+        type=_positive,
+        default=1800,
+        metavar="S",
+        help="give up when others say nothing for so long (1800)",
     )
     parser.add_argument("--timing", type=Path, metavar="FILE", help="write what each iteration took, as lines of JSON")
     parser.add_argument("--level", type=int, default=0, help="of the net's state")
