@@ -179,7 +179,7 @@ MISTAKES = {
     "no records": (lambda run: (run / "images" / "data.mdb").unlink(), "Layer 'data': there is no LMDB"),
     "odd batch": (
         lambda run: append(run / "solver.prototxt", ""),
-        "layer data: batch_size 7 cannot be divided among 2",
+        "layer data: batch_size 7 cannot be divided",
     ),
 }
 
@@ -233,7 +233,8 @@ def wait_for_truth(condition: Callable[[], bool], otherwise: str) -> None:
 def test_layers_that_all_read_the_same_are_warned_of(tmp_path):
     run = make_run(tmp_path / "run", iterations=2)
     net = run / "net.prototxt"
-    data = 'layer { name: "more" type: "MemoryData" top: "m" top: "n" memory_data_param { batch_size: 2 channels: 1 height: 1 width: 1 } include { phase: TRAIN } }'
-    net.write_text(net.read_text() + data)
+    shape = "batch_size: 2 channels: 1 height: 1 width: 1"
+    layer = f'name: "more" type: "MemoryData" top: "m" top: "n" memory_data_param {{ {shape} }}'
+    append(net, f"layer {{ {layer} include {{ phase: TRAIN }} }}")
     said = finish(run, 2, code=None)
     assert any("gives every solver the same records" in line for line in complaints(said, "W"))

@@ -8,8 +8,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a network, with several processes or machines",
-        description="Trains as `caffe train` does. Started by mpirun or srun, the processes train one network together: "
-        "each reads its share of the records, gradients are averaged, rank 0 logs and takes snapshots. batch_size is "
+        description="Trains as `caffe train` does. Started by mpirun or srun, the processes train one network "
+        "together: each reads its share of the records, gradients are averaged, rank 0 logs and takes snapshots. batch_size is "
         "that of each process, unless --divide-batch is given.",
         epilog="examples: mpirun -np 4 caffe-acu train --solver solver.prototxt --resume auto; "
         "srun -N 2 --ntasks-per-node 4 caffe-acu train --solver solver.prototxt (docs/cluster.md)",
@@ -34,7 +34,7 @@ def register(subparsers) -> None:
         type=_positive,
         default=1800,
         metavar="S",
-        help="give up when others say nothing for so long (1800)",
+        help="give up when others are silent for so long (1800)",
     )
     parser.add_argument("--timing", type=Path, metavar="FILE", help="write what each iteration took, as lines of JSON")
     parser.add_argument("--level", type=int, default=0, help="of the net's state")

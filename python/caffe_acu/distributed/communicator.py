@@ -19,8 +19,8 @@ _PIECE = 1 << 30  # bytes of a broadcast at a time; MPI counts in int
 class Timing:
     """What an iteration took, as a line of JSON each: iteration, seconds, communication_seconds, bytes.
 
-    Seconds are from the begin of an iteration to that of the next, tests and snapshots included; of communication, those
-    in which the solver waits. Bytes are those of the gradient, and of loss and signals, that this rank gives to a sum.
+    Seconds are from the begin of an iteration to that of the next, tests and snapshots included; of communication,
+    those in which the solver waits. Bytes are those of gradient, loss and signals that this rank gives to sums.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,6 +112,6 @@ class Ranks(Alone):
             return sent.result(self._timeout)
         except FutureTimeout:
             raise UserError(
-                f"the other ranks have not answered for {self._timeout:g} seconds; the job ends. If they are only slow, "
-                "in a test or a snapshot say, give --timeout more"
+                f"the other ranks have not answered for {self._timeout:g} seconds; the job ends. If they are only "
+                "slow, in a test or a snapshot say, give --timeout more"
             ) from None

@@ -32,8 +32,8 @@ def world() -> "MPI.Comm | None":
     if comm.size != told:
         raise UserError(
             f"{told} processes were started, but MPI sees {comm.size}: mpi4py uses another MPI "
-            f"({MPI.get_vendor()[0]}) than the launcher. Start with that one's mpirun or, with srun, with --mpi=pmix or "
-            "--mpi=pmi2; or load another MPI (docs/cluster.md)"
+            f"({MPI.get_vendor()[0]}) than the launcher. Start with that one's mpirun or, with srun, with --mpi=pmix "
+            "or --mpi=pmi2; or load another MPI (docs/cluster.md)"
         )
     return comm
 
@@ -70,6 +70,6 @@ def choose_gpu(gpus: list[int], comm: "MPI.Comm | None") -> int:
     rank, size = neighbours(comm)
     if size > len(gpus):
         raise UserError(
-            f"{size} processes on this machine, but {len(gpus)} GPUs: start one for each GPU, or give --gpu more of them"
+            f"{size} processes on this machine, but {len(gpus)} GPUs: start one for each GPU, or give --gpu more"
         )
     return gpus[rank]
