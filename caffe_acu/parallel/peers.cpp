@@ -133,23 +133,20 @@ void Peers<Dtype>::Broadcast(const std::vector<Blob<Dtype>*>& blobs) {
 template <typename Dtype>
 void Peers<Dtype>::LayOutGradients() {
   const Net<Dtype>& net = *solver_->net();
-  const std::vector<Blob<Dtype>*>& params = net.learnable_params();
-  std::vector<size_t> begins;
-  for (const Blob<Dtype>* blob : params) {
-    begins.push_back(count_);
-    count_ += (blob->count() + kLine<Dtype> - 1) / kLine<Dtype> * kLine<Dtype>;
+  std::map<SyncedMemory*, size_t> begin_of;
+  for (size_t i = 0; i < net.learnable_params().size(); ++i) {
+    if (net.params_lr()[i] == 0) continue;  // has no gradient
+    const Blob<Dtype>& blob = *net.learnable_params()[i];
+    begin_of[blob.diff().get()] = count_;
+    count_ += (blob.count() + kLine<Dtype> - 1) / kLine<Dtype> * kLine<Dtype>;
   }
   gradients_ = memory_.AtLeast(count_);
   std::fill(gradients_, gradients_ + count_, Dtype(0));
-  std::map<const SyncedMemory*, size_t> begin_of;
-  for (size_t i = 0; i < params.size(); ++i) {
-    params[i]->diff()->set_cpu_data(gradients_ + begins[i]);
-    begin_of[params[i]->diff().get()] = begins[i];
-  }
+  for (const auto& begin : begin_of) begin.first->set_cpu_data(gradients_ + begin.second);
   // A parameter belongs to the first layer that uses it, whose backward pass is the last that adds to it. Parameters
   // are in the order of these layers.
   std::vector<size_t> first(net.layers().size(), count_);
-  std::set<const SyncedMemory*> seen;
+  std::set<SyncedMemory*> seen;
   for (size_t layer = 0; layer < first.size(); ++layer) {
     for (const auto& blob : net.layers()[layer]->blobs()) {
       const auto found = begin_of.find(blob->diff().get());
