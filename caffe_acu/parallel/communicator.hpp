@@ -16,6 +16,8 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// Tells that an iteration begins, to whoever measures.
+  virtual void BeginIteration(int /*iteration*/) {}
   /// Begins to replace values by their sums over the ranks, which have the same bits on all. Until Finish nobody may
   /// touch them. May wait itself.
   virtual void StartSum(float* values, size_t count) = 0;

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -59,13 +60,13 @@ void Peers<Dtype>::Join(Solver<Dtype>* solver, Communicator* others, const Actio
                         const PeersOptions& options) {
   const shared_ptr<Peers> peers(new Peers(solver, others, request, options));
   const std::vector<Blob<Dtype>*>& params = solver->net()->learnable_params();
-  double values = 0;
+  uint32_t values = 0;
   for (const Blob<Dtype>* blob : params) values += blob->count();
   peers->RequireSame(values, "learnable parameters; do they all read the same prototxt?");
   peers->RequireSame(solver->iter(), "iterations already; can they all read the snapshot?");
   if (others->rank() == 0) WarnOfWhatAllRead(*solver->net());
   peers->Broadcast(params);
-  peers->ReadTheSame();
+  peers->ReadTheSame(*solver->net());
   if (options.sum_gradients) peers->LayOutGradients();
   peers->ShareTests();
   solver->add_callback(peers.get());
@@ -76,24 +77,38 @@ void Peers<Dtype>::Join(Solver<Dtype>* solver, Communicator* others, const Actio
 
 template <typename Dtype>
 void Peers<Dtype>::Solve(Solver<Dtype>* solver) {
-  if (Caffe::root_solver()) return solver->Solve();
+  if (Caffe::root_solver()) {
+    solver->Solve();
+    solver->peers_->RequireSameParameters();
+    return;
+  }
   solver->requested_early_exit_ = false;
   const SolverParameter& param = solver->param();
   solver->Step(param.max_iter() - solver->iter());
   const bool tests = param.test_interval() && solver->iter() % param.test_interval() == 0;
   if (tests && !solver->requested_early_exit_ && solver->peers_->shares_tests()) solver->TestAll();
+  solver->peers_->RequireSameParameters();
 }
 
-// Sums of whole numbers are exact, and equal all terms only if these are equal: their squares tell.
 template <typename Dtype>
-void Peers<Dtype>::RequireSame(double value, const char* what) {
-  double sums[2] = {value, value * value};
-  others_->StartSum(sums, 2);
-  others_->Finish();
-  const int size = others_->size();
-  LOG_IF(FATAL, sums[0] != size * value || sums[1] != size * value * value)
-      << "rank " << others_->rank() << " has " << value << " " << what << " The mean of all ranks is "
-      << sums[0] / size;
+void Peers<Dtype>::RequireSame(uint32_t value, const char* what) {
+  uint32_t of_first = value;
+  others_->Broadcast(&of_first, sizeof of_first);
+  LOG_IF(FATAL, value != of_first) << "rank " << others_->rank() << " has " << value << " " << what << " Rank 0 has "
+                                   << of_first << ".";
+}
+
+template <typename Dtype>
+void Peers<Dtype>::RequireSameParameters() {
+  const Net<Dtype>& net = *solver_->net();
+  boost::crc_32_type sum;
+  for (size_t i = 0; i < net.learnable_params().size(); ++i) {
+    const Blob<Dtype>& blob = *net.learnable_params()[i];
+    if (net.params_lr()[i]) sum.process_bytes(blob.cpu_data(), blob.count() * sizeof(Dtype));
+  }
+  const std::string what = "as the checksum of its parameters at iteration " + std::to_string(solver_->iter()) +
+                           ": the sums of the gradients were not the same on all.";
+  RequireSame(sum.checksum(), what.c_str());
 }
 
 template <typename Dtype>
@@ -119,23 +134,20 @@ void Peers<Dtype>::Broadcast(const std::vector<Blob<Dtype>*>& blobs) {
 template <typename Dtype>
 void Peers<Dtype>::LayOutGradients() {
   const Net<Dtype>& net = *solver_->net();
-  const std::vector<Blob<Dtype>*>& params = net.learnable_params();
-  std::vector<size_t> begins;
-  for (const Blob<Dtype>* blob : params) {
-    begins.push_back(count_);
-    count_ += (blob->count() + kLine<Dtype> - 1) / kLine<Dtype> * kLine<Dtype>;
+  std::map<SyncedMemory*, size_t> begin_of;
+  for (size_t i = 0; i < net.learnable_params().size(); ++i) {
+    if (net.params_lr()[i] == 0) continue;  // has no gradient
+    const Blob<Dtype>& blob = *net.learnable_params()[i];
+    begin_of[blob.diff().get()] = count_;
+    count_ += (blob.count() + kLine<Dtype> - 1) / kLine<Dtype> * kLine<Dtype>;
   }
   gradients_ = memory_.AtLeast(count_);
   std::fill(gradients_, gradients_ + count_, Dtype(0));
-  std::map<const SyncedMemory*, size_t> begin_of;
-  for (size_t i = 0; i < params.size(); ++i) {
-    params[i]->diff()->set_cpu_data(gradients_ + begins[i]);
-    begin_of[params[i]->diff().get()] = begins[i];
-  }
+  for (const auto& begin : begin_of) begin.first->set_cpu_data(gradients_ + begin.second);
   // A parameter belongs to the first layer that uses it, whose backward pass is the last that adds to it. Parameters
   // are in the order of these layers.
   std::vector<size_t> first(net.layers().size(), count_);
-  std::set<const SyncedMemory*> seen;
+  std::set<SyncedMemory*> seen;
   for (size_t layer = 0; layer < first.size(); ++layer) {
     for (const auto& blob : net.layers()[layer]->blobs()) {
       const auto found = begin_of.find(blob->diff().get());
@@ -149,8 +161,8 @@ void Peers<Dtype>::LayOutGradients() {
 }
 
 template <typename Dtype>
-void Peers<Dtype>::ReadTheSame() {
-  for (Layer<Dtype>* layer : Sources(*solver_->net())) {
+void Peers<Dtype>::ReadTheSame(const Net<Dtype>& net) {
+  for (Layer<Dtype>* layer : Sources(net)) {
     auto* const reader = dynamic_cast<ReadsOn*>(layer);
     if (!reader) continue;
     DataState place;
@@ -175,6 +187,7 @@ void Peers<Dtype>::ShareTests() {
     }
     test_shares_.push_back(all ? others_->size() : 1);
     if (!all) continue;
+    ReadTheSame(*net);
     for (ReadsOn* reader : readers) reader->ShareBatches(others_->rank(), others_->size());
   }
 }
@@ -207,6 +220,7 @@ Dtype Peers<Dtype>::MeanLoss(Dtype loss) {
 template <typename Dtype>
 void Peers<Dtype>::BeginTests() {
   if (!options_.share_tests) return;
+  RequireSameParameters();
   const Net<Dtype>& net = *solver_->net();
   std::vector<Blob<Dtype>*> statistics;  // what no gradient changes
   for (size_t i = 0; i < net.learnable_params().size(); ++i) {
@@ -250,6 +264,7 @@ void Peers<Dtype>::SumScores(std::vector<Dtype>* scores, Dtype* loss) {
 
 template <typename Dtype>
 void Peers<Dtype>::on_start() {
+  others_->BeginIteration(solver_->iter());
   unsent_ = count_;
   passes_ = 0;
 }

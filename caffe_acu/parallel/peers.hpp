@@ -1,6 +1,7 @@
 #ifndef CAFFE_ACU_PARALLEL_PEERS_HPP_
 #define CAFFE_ACU_PARALLEL_PEERS_HPP_
 
+#include <cstdint>
 #include <vector>
 
 #include "caffe/solver.hpp"
@@ -33,7 +34,8 @@ class Peers : public Solver<Dtype>::Callback, public Net<Dtype>::Callback {
   /// Joins a solver, after its weights are loaded or restored, to those of the other ranks, which all call this. From
   /// then on it has the weights of rank 0. `request` is asked after each iteration what this process was asked for; if it
   /// is empty, the solver's own action function. The solver keeps what this makes; `others` must outlive it. Throws if
-  /// the ranks do not train the same from the same iteration on.
+  /// the ranks do not train the same from the same iteration on; and later, before tests and at the end, if their
+  /// parameters are no longer the same.
   static void Join(Solver<Dtype>* solver, Communicator* others, const ActionCallback& request,
                    const PeersOptions& options);
   /// Trains to the end. Rank 0 does as Solver::Solve, which snapshots and logs; the others follow.
@@ -56,10 +58,11 @@ class Peers : public Solver<Dtype>::Callback, public Net<Dtype>::Callback {
 
  private:
   Peers(Solver<Dtype>* solver, Communicator* others, const ActionCallback& request, const PeersOptions& options);
-  void RequireSame(double value, const char* what);
+  void RequireSame(uint32_t value, const char* what);
+  void RequireSameParameters();
   void Broadcast(const std::vector<Blob<Dtype>*>& blobs);
   void LayOutGradients();
-  void ReadTheSame();
+  void ReadTheSame(const Net<Dtype>& net);
   void ShareTests();
   void Agree(double* loss);
   SolverAction::Enum Agreed();
