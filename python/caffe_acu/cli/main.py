@@ -19,6 +19,7 @@ COMMANDS = (
     "evaluate",
     "positions",
     "counts",
+    "scaling",
     "draw",
     "convert",
     "new",
