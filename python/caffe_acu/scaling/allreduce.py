@@ -4,7 +4,6 @@ The sums themselves, which take place while messages are on their way, cost noth
 other traffic or slowed by the switches.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,7 +62,7 @@ def fastest(workers: int, size: float, link: Link) -> float:
 def _rounds(workers: int) -> tuple[int, int]:
     """Of the largest power of two, and messages of everything besides: workers beyond it hand their gradients to
     another one, and get the sum back."""
-    rounds = int(math.log2(workers))
+    rounds = workers.bit_length() - 1
     return rounds, 0 if workers == 2**rounds else 2
 
 
