@@ -18,7 +18,7 @@ from typing import Any
 from others import OtherProcesses, note
 from outcome import exit_code
 from report import milliseconds, number, origin, table
-from scaling_runs import CASES, RANKS, Case, Sample, prepare, summary, train
+from scaling_runs import CASES, RANKS, Case, Sample, prepare, summary, train, train_command
 from tqdm import tqdm
 
 from caffe_acu.errors import UserError
@@ -38,7 +38,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="PATTERN", help="networks with this regular expression in them")
     parser.add_argument("--list", action="store_true", help="list the networks and stop")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each (%(default)s)")
-    parser.add_argument("--iterations", type=int, default=12, metavar="N", help="of a run (%(default)s)")
+    parser.add_argument(
+        "--iterations", type=int, default=13, metavar="N", help="of a run, the last of which is not timed (%(default)s)"
+    )
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="of these, not counted (%(default)s)")
     parser.add_argument(
         "--mpirun",
@@ -46,11 +48,14 @@ def _options() -> argparse.Namespace:
         metavar="COMMAND",
         help="that starts ranks, without -np; bound to a core, two threads would share it (%(default)s)",
     )
+    parser.add_argument("--overlap", type=float, default=0, metavar="MIB", help="as for caffe-acu train (%(default)s)")
     parser.add_argument("--folder", type=Path, metavar="PATH", help="for images and logs (default: the system's)")
     parser.add_argument("--out", type=Path, metavar="PATH", help="results go to PATH.md and PATH.json")
     options = parser.parse_args()
-    if options.rounds < 1 or not 0 <= options.warm_up < options.iterations:
-        parser.error("--rounds must be positive, and --iterations more than --warm-up")
+    if options.rounds < 1 or not 0 <= options.warm_up < options.iterations - 1 or options.overlap < 0:
+        parser.error(
+            "--rounds must be positive, --overlap not negative, and --iterations two more than --warm-up, at least"
+        )
     try:
         re.compile(options.only)
     except re.error as error:
@@ -87,8 +92,8 @@ def _measure(options: argparse.Namespace, cases: list[Case]) -> dict[str, Any]:
             samples: dict[int, list[Sample]] = {ranks: [] for ranks in RANKS}
             for turn in range(options.rounds):
                 for ranks in RANKS if turn % 2 == 0 else reversed(RANKS):
-                    command = shlex.split(options.mpirun)
-                    samples[ranks].append(train(folders[ranks], ranks, command, options.iterations, options.warm_up))
+                    command = train_command(shlex.split(options.mpirun), ranks, options.overlap)
+                    samples[ranks].append(train(folders[ranks], command, ranks, options.iterations, options.warm_up))
                     bar.update()
             rows.append(summary(case, samples))
     return {
@@ -97,6 +102,7 @@ def _measure(options: argparse.Namespace, cases: list[Case]) -> dict[str, Any]:
         "rounds": options.rounds,
         "iterations": options.iterations,
         "warm_up": options.warm_up,
+        "overlap_mib": options.overlap,
         "other_processes_cores": others.cores(),
         "rows": rows,
     }
@@ -106,7 +112,8 @@ def _markdown(record: dict[str, Any]) -> str:
     lines = [
         *origin(record),
         f"{record['rounds']} rounds in turn, of {record['iterations']} iterations each, of which the first "
-        f"{record['warm_up']} do not count; medians of iterations, and of the rounds' ratios",
+        f"{record['warm_up']} and the last do not count; medians of iterations, and of the rounds' ratios",
+        f"gradients are sent {_sent(record['overlap_mib'])}",
         *note(record["other_processes_cores"]),
     ]
     head = ["network", "images an iteration", "1 rank, 2 threads: ms", "2 ranks, 1 thread: ms", "efficiency"]
@@ -125,10 +132,14 @@ def _markdown(record: dict[str, Any]) -> str:
         for row in record["rows"]
     ]
     about = (
-        "Efficiency: time of one rank over time of two. Communication and MB: as rank 0 tells them of two ranks; MB "
-        "counted: by `caffe-acu scaling`."
+        "Efficiency: time of one rank over time of two. Communication, for which the solver waits, and MB: as rank 0 "
+        "of two tells them; MB counted: by `caffe-acu scaling`."
     )
     return "\n\n".join(["# Scaling", "\n".join(f"- {x}" for x in lines), table(head, rows), about]) + "\n"
+
+
+def _sent(overlap: float) -> str:
+    return f"{overlap:g} MiB at a time while others are computed" if overlap else "all at the end of the backward pass"
 
 
 if __name__ == "__main__":

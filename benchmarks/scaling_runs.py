@@ -26,6 +26,7 @@ RANKS = (1, 2)  # together they have two threads
 _THREADS = 2
 _RECORDS = 64
 _CIFAR_BATCH, _PHOTO_BATCH = 64, 8  # of all ranks together
+_TIMING_FILE = "timing.jsonl"
 _TIMING = ("seconds", "communication_seconds", "bytes")
 
 
@@ -108,33 +109,42 @@ def _images(folder: Path, side: int) -> Path:
     return path
 
 
-def train(folder: Path, ranks: int, mpirun: Sequence[str], iterations: int, warm_up: int) -> Sample:
-    """Trains in ``folder`` from the beginning; UserError, with the trainer's last words, if that fails."""
-    timing = folder / "timing.jsonl"
-    timing.unlink(missing_ok=True)
+def train_command(mpirun: Sequence[str], ranks: int, overlap: float) -> list[str]:
+    """``overlap``: MiB of gradients that leave at once while others are computed; 0: all at the end."""
     command = [*mpirun, "-np", str(ranks), sys.executable, "-m", "caffe_acu.cli.main", "train"]
-    command += ["--solver", "solver.prototxt", "--timing", timing.name]
+    command += ["--solver", "solver.prototxt", "--timing", _TIMING_FILE]
+    return [*command, "--overlap", f"{overlap:g}"] if overlap else command
+
+
+def train(folder: Path, command: Sequence[str], ranks: int, iterations: int, warm_up: int) -> Sample:
+    """Trains in ``folder`` from the beginning, by a command of :func:`train_command`.
+
+    UserError, with the trainer's last words, if that fails.
+    """
+    timing = folder / _TIMING_FILE
+    timing.unlink(missing_ok=True)
     threads = str(_THREADS // ranks)
     environment = {
         **os.environ,
         **dict.fromkeys(("CAFFE_ACU_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), threads),
-        # In a container one often is root, whom Open MPI refuses to serve.
+        # In a container one often is root, whom Open MPI refuses to serve, and may not read others' memory.
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
     }
     try:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     except FileNotFoundError:
-        raise UserError(f"{mpirun[0]} is not there: install MPI (scripts/setup.sh --mpi), or give --mpirun") from None
+        raise UserError(f"{command[0]} is not there: install MPI (scripts/setup.sh --mpi), or give --mpirun") from None
     if done.returncode != 0:
         raise UserError(f"{folder.name}, {ranks} ranks: failed ({done.returncode}): {last_words(done.stderr)}")
     return read_timing(timing, iterations, warm_up)
 
 
 def read_timing(path: Path, iterations: int, warm_up: int) -> Sample:
-    """Of the file that `--timing` writes, a line of JSON for each iteration; the first ``warm_up`` do not count.
+    """Of the file that `--timing` writes, a line of JSON for each iteration that another one followed.
 
-    UserError if it is not there, damaged, or has not as many iterations.
+    The first ``warm_up`` do not count. UserError if it is not there, damaged, or has not as many iterations.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -145,8 +155,8 @@ def read_timing(path: Path, iterations: int, warm_up: int) -> Sample:
         raise UserError(
             f"{path}: damaged ({error!r}): a line of JSON with {', '.join(_TIMING)} was expected"
         ) from error
-    if len(values) != iterations:
-        raise UserError(f"{path}: {len(values)} iterations, and not {iterations}: was the training stopped?")
+    if len(values) != iterations - 1:
+        raise UserError(f"{path}: {len(values)} iterations, and not {iterations - 1}: was the training stopped?")
     if not all(math.isfinite(value) and value >= 0 for line in values for value in line):
         raise UserError(f"{path}: damaged (a time or a size that is none)")
     return Sample(*(median(column) for column in zip(*values[warm_up:], strict=True)))

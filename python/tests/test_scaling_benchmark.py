@@ -20,12 +20,14 @@ MPIRUN = """
 import json, os, sys
 from pathlib import Path
 ranks = int(sys.argv[sys.argv.index("-np") + 1])
-assert sys.argv[1:3] == ["--bind-to", "none"] and sys.argv[-5] == "train"
+assert sys.argv[1:3] == ["--bind-to", "none"] and "train" in sys.argv
+if "--overlap" in sys.argv:
+    assert sys.argv[-2:] == ["--overlap", "4"]
 threads = {os.environ[name] for name in ("CAFFE_ACU_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
 assert threads == {str(2 // ranks)}
 assert Path(sys.argv[sys.argv.index("--solver") + 1]).is_file()
 with open(sys.argv[sys.argv.index("--timing") + 1], "w") as file:
-    for i in range(5):
+    for i in range(4):  # of 5 iterations; the last one ends with no other
         seconds = 9 if i < 2 else (1 + i / 10) * (1 if ranks == 1 else 0.6)
         line = {"iteration": i, "seconds": seconds, "communication_seconds": 0.05, "bytes": 3420648}
         print(json.dumps(line), file=file)
@@ -55,13 +57,13 @@ def test_one_rank_is_held_against_two(tmp_path):
     assert record["command"].startswith("benchmarks/scaling.py --only") and str(tmp_path) not in record["command"]
     (row,) = record["rows"]
     assert (row["model"], row["batch"]) == ("cvpr2017/plain", 64)
-    # Of 1.2, 1.3 and 1.4 s, without those of the warm-up; and 855,162 values of 4 bytes.
-    assert row["one_ms"] == pytest.approx(1300) and row["two_ms"] == pytest.approx(780)
+    # Of 1.2 and 1.3 s, without those of the warm-up; and 855,162 values of 4 bytes.
+    assert row["one_ms"] == pytest.approx(1250) and row["two_ms"] == pytest.approx(750)
     assert row["efficiency"] == pytest.approx(1 / 0.6)
     assert row["communication_ms"] == pytest.approx(50)
     assert row["bytes"] == row["counted_bytes"] == 4 * 855_162
     text = (tmp_path / "result.md").read_text()
-    assert "| cvpr2017/plain | 64 | 1300.0 | 780.0 | 1.67 (1.67 to 1.67) | 50.0 | 3.42 | 3.42 |" in text
+    assert "| cvpr2017/plain | 64 | 1250.0 | 750.0 | 1.67 (1.67 to 1.67) | 50.0 | 3.42 | 3.42 |" in text
     assert text == called.stdout
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []  # images and logs are gone
 
@@ -72,7 +74,7 @@ def test_one_rank_is_held_against_two(tmp_path):
         ("import sys; print('rank 1 died', file=sys.stderr); sys.exit(3)", "plain-1, 1 ranks: failed (3): rank 1 died"),
         ("", "timing.jsonl: cannot be read: No such file or directory: does this trainer know --timing?"),
         ("open('timing.jsonl', 'w').write('{}')", "timing.jsonl: damaged (KeyError('seconds'))"),
-        (MPIRUN.replace("range(5)", "range(4)"), "timing.jsonl: 4 iterations, and not 5: was the training stopped?"),
+        (MPIRUN.replace("range(4)", "range(3)"), "timing.jsonl: 3 iterations, and not 4: was the training stopped?"),
         (MPIRUN.replace("0.05", "float('nan')"), "timing.jsonl: damaged (a time or a size that is none)"),
     ],
     ids=["rank dies", "no timing", "other timing", "stopped", "no number"],
@@ -82,6 +84,12 @@ def test_what_fails_is_one_line_and_nothing_is_written(tmp_path, program, messag
     assert called.returncode == 2
     assert message in called.stderr and "Traceback" not in called.stderr
     assert not (tmp_path / "result.json").exists()
+
+
+def test_gradients_may_be_sent_while_others_are_computed(tmp_path):
+    called = call(tmp_path, MPIRUN, "--overlap", "4")
+    assert called.returncode == 0, called.stderr
+    assert "- gradients are sent 4 MiB at a time while others are computed" in called.stdout
 
 
 def test_without_mpi_the_cure_is_told(tmp_path):

@@ -64,10 +64,10 @@ def test_the_job_is_signalled_queued_again_and_keeps_its_log():
 
 
 def test_every_rank_trains_and_goes_on_by_itself(cluster, tmp_path):
-    called = call(cluster, "solver.prototxt", "--divide-batch", "--gpu", "auto")
+    called = call(cluster, "solver.prototxt", "--divide-batch", "--gpu", "all")
     assert called.returncode == 0, called.stderr
     told = json.loads(called.stdout)
-    options = ["--divide-batch", "--gpu", "auto"]
+    options = ["--divide-batch", "--gpu", "all"]
     assert told["arguments"] == ["train", "--solver", "solver.prototxt", "--resume", "auto", *options]
     assert told["variables"] == ["6", "1"]
     started = fake_slurm.srun_arguments(tmp_path / "slurm")

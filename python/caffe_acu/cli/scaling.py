@@ -51,12 +51,12 @@ def register(subparsers) -> None:
         "--algorithm", choices=MEANINGS, default="ring", metavar="NAME", help=explained(MEANINGS, "ring")
     )
     sending.add_argument(
-        "--bucket", type=_positive, default=4.0, metavar="MB", help="least message while backward goes on (4)"
+        "--bucket", type=_positive, default=4.0, metavar="MIB", help="least message while backward goes on (4)"
     )
     sending.add_argument(
         "--all-blobs",
         action="store_true",
-        help="send blobs that do not learn as well, such as BatchNorm's statistics, as Caffe's NCCL does",
+        help="send blobs that do not learn as well, such as the statistics of BatchNorm",
     )
     sending.add_argument(
         "--strong", action="store_true", help="divide the batch among the workers (default: each has all of it)"
@@ -122,7 +122,7 @@ def _run(arguments: argparse.Namespace) -> None:
         else:
             worker = model.assumed(gradient, batch, arguments.teraflops, arguments.utilisation)
     inside = Link(*arguments.inside) if arguments.inside else None
-    sending = model.Sending(arguments.bucket * 1e6, arguments.all_blobs, arguments.strong)
+    sending = model.Sending(arguments.bucket * 2**20, arguments.all_blobs, arguments.strong)
     links = [Link(*link, arguments.link_share) for link in arguments.link]
     of_node = arguments.workers_per_node, inside, arguments.algorithm
     rows = [

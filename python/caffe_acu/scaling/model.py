@@ -55,7 +55,7 @@ class Sending:
         strong: the batch of all workers together stays that of one, and each has its part.
     """
 
-    bucket: float = 4e6
+    bucket: float = 4 * 2**20
     all_blobs: bool = False
     strong: bool = False
 

@@ -62,8 +62,8 @@ def assumptions(scaling: Scaling) -> list[str]:
         f"workers: {batches if sending.strong else 'each keeps its batch'}; all are equally fast, none waits for data",
         "link, each way: " + ", ".join(_told(estimate.cluster.link) for estimate in scaling.rows[0]),
         f"all-reduce between nodes: {cluster.algorithm} ({MEANINGS[cluster.algorithm]}); adding up costs nothing",
-        f"overlapped: messages of at least {sending.bucket / 1e6:g} MB leave, one at a time, while the backward pass "
-        "goes on, and do not slow it down",
+        f"overlapped: messages of at least {sending.bucket / 2**20:g} MiB leave, one at a time, while the backward "
+        "pass goes on, and do not slow it down",
         "efficiency: what a worker does in a second, over what one does alone",
     ]
     if cluster.inside and cluster.workers_per_node > 1:
