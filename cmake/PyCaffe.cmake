@@ -14,3 +14,11 @@ target_compile_options(pycaffe PRIVATE -w)
 target_link_libraries(pycaffe PRIVATE caffe Boost::${_boost_python} Python::NumPy)
 set_target_properties(pycaffe PROPERTIES OUTPUT_NAME _caffe PREFIX "" SUFFIX ".so"
   LIBRARY_OUTPUT_DIRECTORY "${PYTHON_DIR}/caffe")
+
+# The part of `caffe-acu train` that is Caffe's side of a process among others.
+Python_add_library(pycaffe_peers MODULE "${PROJECT_SOURCE_DIR}/caffe_acu/pycaffe/peers.cpp")
+target_include_directories(pycaffe_peers PRIVATE "${PROJECT_SOURCE_DIR}")
+target_compile_options(pycaffe_peers PRIVATE -Wall -Wextra)
+target_link_libraries(pycaffe_peers PRIVATE caffe Boost::${_boost_python} Python::NumPy)
+set_target_properties(pycaffe_peers PROPERTIES OUTPUT_NAME _peers PREFIX "" SUFFIX ".so"
+  LIBRARY_OUTPUT_DIRECTORY "${PYTHON_DIR}/caffe")

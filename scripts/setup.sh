@@ -2,12 +2,13 @@
 # Sets up everything on a fresh Debian machine: packages, Python environment, Caffe with the ACU layers.
 # Run again after any change; what stands is left alone.
 #
-#   scripts/setup.sh [--tests] [--torch] [--fuzz] [--cuda | --cuda-wheels] [--package] [--build <folder>]
+#   scripts/setup.sh [--tests] [--torch] [--mpi] [--fuzz] [--cuda | --cuda-wheels] [--package] [--build <folder>]
 #                    [-D<CMAKE_OPTION>=<value> ...]
 #
 #   --tests         build upstream's tests and ours as well, and install pytest, Selenium and Chromium
 #   --torch         PyTorch for caffe_acu.torch, whatever it brings. --tests installs it only where pip finds the build
 #                   for the CPU: the other one brings several GB of CUDA. Without it the tests that need it are skipped
+#   --mpi           mpi4py, for `mpirun -np N caffe-acu train`, and Open MPI if the machine has no MPI. --tests does it, too
 #   --cuda          build for GPUs, with the system's nvcc if there is one; fetches cuBLAS, cuRAND, cuDNN and
 #                   NCCL into .venv (1 GB). Needs no GPU; the build runs on machines with and without one.
 #   --cuda-wheels   the same, with the compiler from .venv as well
@@ -23,6 +24,7 @@ cd "$(dirname "$(realpath "$0")")/.."
 
 tests=OFF
 torch=OFF
+mpi=OFF
 fuzz=OFF
 cuda=""
 build=build
@@ -32,15 +34,17 @@ cmake_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
     # patchelf takes libraries apart; in Chromium, which its driver remote-controls, pages of results are looked at.
-    --tests) tests=ON; packages+=(patchelf chromium chromium-driver) ;;
+    # iproute2 makes two machines of one, with a network between them.
+    --tests) tests=ON; mpi=ON; packages+=(patchelf chromium chromium-driver iproute2) ;;
     --torch) torch=ON ;;
+    --mpi) mpi=ON ;;
     --fuzz) fuzz=ON; packages+=(clang-14 libclang-rt-14-dev llvm-14) ;;
     --fuzz-python) fuzz=ON ;;
     --cuda | --cuda-wheels) cuda=$1 ;;
     --package) target=package; packages+=(patchelf) ;;
     --build) build=${2:?"--build needs a folder"}; shift ;;
     -D*) cmake_options+=("$1") ;;
-    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
@@ -66,6 +70,7 @@ was_built_with CAFFE_ACU_TESTS && tests=ON
 [ -n "$cuda" ] || ! was_built_with CAFFE_ACU_CUDA || cuda=--cuda
 [ "$cuda" != --cuda ] || command -v nvcc > /dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cuda=--cuda-wheels
 
+[ "$mpi" = OFF ] || command -v mpirun > /dev/null || packages+=(openmpi-bin)
 packages+=(
   g++ cmake ninja-build pkg-config patch ccache
   libboost-dev libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev
@@ -116,6 +121,7 @@ extras=(base reproduce onnx)
 [ "$tests" = OFF ] || extras+=(test)
 [ "$tests" = OFF ] || ! torch_is_for_cpu || torch=ON
 [ "$torch" = OFF ] || extras+=(test-torch)
+[ "$mpi" = OFF ] || extras+=(mpi)
 [ "$fuzz" = OFF ] || extras+=(fuzz)
 [ -z "$cuda" ] || extras+=(cuda)
 [ "$cuda" != --cuda-wheels ] || extras+=(cuda-compiler)

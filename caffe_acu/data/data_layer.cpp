@@ -1,4 +1,4 @@
-// The members of upstream's classes that patches 0005 and 0011 declare or leave out.
+// The members of upstream's classes that patches 0005, 0011 and 0014 declare or leave out.
 #include "caffe/layers/data_layer.hpp"
 
 #include "caffe/util/db_lmdb.hpp"
@@ -44,7 +44,7 @@ void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
 
 template <typename Dtype>
 void DataLayer<Dtype>::SavePlace(DataState* place) const {
-  const uint64_t solvers = this->phase_ == TEST ? 1 : Caffe::solver_count();  // one tests alone
+  const uint64_t solvers = this->phase_ == TEST ? shares_ : Caffe::solver_count();
   const uint64_t batch = this->layer_param_.data_param().batch_size();
   place->set_records(first_record_ + this->batches_taken_ * batch * solvers);
   place->set_seed(seed_);
@@ -71,11 +71,28 @@ void DataLayer<Dtype>::ReadOnFrom(const DataState& place) {
   this->StartInternalThread();
 }
 
+template <typename Dtype>
+void DataLayer<Dtype>::ShareBatches(int share, int shares) {
+  DataState place;
+  SavePlace(&place);
+  share_ = share;
+  shares_ = shares;
+  ReadOnFrom(place);
+}
+
+template <typename Dtype>
+bool DataLayer<Dtype>::OfOthers() const {
+  const uint64_t batch = (offset_ - first_record_) / this->layer_param_.data_param().batch_size();
+  return batch % shares_ != static_cast<uint64_t>(share_);
+}
+
 #define CAFFE_ACU_INSTANTIATE(Dtype)                                       \
   template DataTransformer<Dtype>::DataTransformer(const DataTransformer&); \
   template Record DataLayer<Dtype>::CurrentRecord();                       \
   template void DataLayer<Dtype>::SavePlace(DataState* place) const;       \
   template void DataLayer<Dtype>::ReadOnFrom(const DataState& place);      \
+  template void DataLayer<Dtype>::ShareBatches(int share, int shares);     \
+  template bool DataLayer<Dtype>::OfOthers() const;                        \
   template std::vector<int> DataLayer<Dtype>::InferShape();                \
   template void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch)
 CAFFE_ACU_INSTANTIATE(float);

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 #include <lmdb.h>
 
-#include <cerrno>
 #include <memory>
 
 #include "boost/filesystem.hpp"
@@ -14,9 +13,6 @@ namespace {
 std::string OpenDamage(int status) {
   const std::string words = std::string("cannot be read as an LMDB: ") + mdb_strerror(status);
   if (status == MDB_INVALID) return words + ". Its data.mdb is no LMDB, or a damaged one; make or copy it again";
-  if (status == EACCES || status == EPERM || status == EISDIR) {
-    return words + ". LMDB wants to write its lock.mdb, too, unless the whole file system is read-only";
-  }
   return words;
 }
 
@@ -31,7 +27,7 @@ std::string LmdbDamage(const std::string& folder) {
   MDB_env* made = nullptr;
   if (mdb_env_create(&made) != MDB_SUCCESS) return "cannot be read: LMDB does not start";
   const std::unique_ptr<MDB_env, decltype(&mdb_env_close)> env(made, &mdb_env_close);
-  const int status = mdb_env_open(env.get(), folder.c_str(), MDB_RDONLY | MDB_NOTLS, 0);
+  const int status = mdb_env_open(env.get(), folder.c_str(), MDB_RDONLY | MDB_NOTLS | MDB_NOLOCK, 0);
   if (status != MDB_SUCCESS) return OpenDamage(status);
   MDB_envinfo info;
   MDB_stat stat;

@@ -12,6 +12,8 @@ class ReadsOn {
   /// Fills in records and seed.
   virtual void SavePlace(DataState* place) const = 0;
   virtual void ReadOnFrom(const DataState& place) = 0;
+  /// From here on the batches are dealt out to so many layers, of which this is one; for tests, where batches stay whole.
+  virtual void ShareBatches(int share, int shares) = 0;
 };
 
 }  // namespace caffe

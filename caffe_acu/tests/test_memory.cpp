@@ -16,15 +16,6 @@ namespace {
 
 constexpr size_t kTooMuch = size_t(1) << 50;
 
-shared_ptr<Net<float>> PoolingNet(int width) {
-  NetParameter param;
-  CHECK(google::protobuf::TextFormat::ParseFromString(
-      "layer { name: 'data' type: 'DummyData' top: 'data' dummy_data_param { shape { dim: 1 dim: 1 dim: 4 dim: " +
-      std::to_string(width) + " } } } "
-      "layer { name: 'pool' type: 'Pooling' bottom: 'data' top: 'pool' pooling_param { kernel_size: 1 } }", &param));
-  return shared_ptr<Net<float>>(new Net<float>(param));
-}
-
 TEST(MemoryTest, TooMuchIsRefusedWithTheAmount) {
   EXPECT_ERROR(HostMemory(kTooMuch), "out of memory: 1024.0 TiB asked for at once, [0-9.]+ [GM]iB are available");
   AlignedBuffer<float> buffer;
@@ -48,6 +39,15 @@ TEST(MemoryTest, EveryProgramIsToldThatThereIsNoGPUOfThatNumber) {
 
 #ifndef CPU_ONLY
 // In the emulation, of which the memory can be chosen.
+shared_ptr<Net<float>> PoolingNet(int width) {
+  NetParameter param;
+  CHECK(google::protobuf::TextFormat::ParseFromString(
+      "layer { name: 'data' type: 'DummyData' top: 'data' dummy_data_param { shape { dim: 1 dim: 1 dim: 4 dim: " +
+      std::to_string(width) + " } } } "
+      "layer { name: 'pool' type: 'Pooling' bottom: 'data' top: 'pool' pooling_param { kernel_size: 1 } }", &param));
+  return shared_ptr<Net<float>>(new Net<float>(param));
+}
+
 TEST(MemoryTest, AFullGPUIsNamedWithTheLayer) {
   if (!caffe_acu_emulation_device) {
     std::cout << "skipped: only the memory of the emulation can be chosen" << std::endl;

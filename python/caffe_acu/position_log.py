@@ -15,6 +15,8 @@ from caffe_acu.errors import UserError
 from caffe_acu.layer_positions import LayerSeries
 from caffe_acu.net_param import read_bytes, write_atomically
 
+# What NumPy raises for an npz that is damaged, or is none.
+_DAMAGE = (ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _MAGIC, _VERSION = b"ACUPOSLG", 1  # the format stands in caffe_acu/step/position_log.hpp
 
 
@@ -88,7 +90,7 @@ def load_npz(path: str | Path) -> list[LayerSeries]:
                 )
                 for i, name in enumerate(file["layers"])
             ]
-    except (ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise UserError(f"{path}: not an npz of positions, or a damaged one; make it again of the log") from error
 
 

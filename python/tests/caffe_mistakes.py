@@ -353,7 +353,7 @@ MISTAKES = {
     "lmdb of no bytes": (lambda w: w.read(w.cut_lmdb(0)), "is empty: its data.mdb has 0 bytes", "more"),
     "lmdb that is none": (lambda w: w.read(not_an_lmdb(w)), "no LMDB, or a damaged one", "more"),
     "lmdb without records": (lambda w: w.read(w.lmdb()), "has no records", "more"),
-    "lmdb whose lock is in the way": (lambda w: w.read(locked(w)), "lock.mdb", "more"),
+    "lmdb whose data are a folder": (lambda w: w.read(folder_of_folders(w)), "cannot be read as an LMDB", "more"),
     "record that is no datum": (lambda w: w.read(w.lmdb(b"\xff\xff\xff")), "is not a Datum", "more"),
     "later record that is no datum": (lambda w: w.read(w.lmdb(*[datum(3, 4, 4)] * 3, b"\xff\xff")), "is not a Datum",
                                       "more"),
@@ -409,8 +409,8 @@ def not_an_lmdb(w: Workplace) -> Path:
     return folder
 
 
-def locked(w: Workplace) -> Path:
-    folder = w.lmdb(datum(1, 1, 1), name="locked")
-    (folder / "lock.mdb").unlink()
-    (folder / "lock.mdb").mkdir()
+def folder_of_folders(w: Workplace) -> Path:
+    folder = w.lmdb(datum(1, 1, 1), name="folders")
+    (folder / "data.mdb").unlink()
+    (folder / "data.mdb").mkdir()
     return folder

@@ -14,6 +14,7 @@ from caffe_acu.errors import UserError
 # Each module has register(subparsers), which adds its parser and sets `run`, a function of the parsed
 # arguments. Heavy imports belong into `run`, so that --help stays quick.
 COMMANDS = (
+    "train",
     "data",
     "trial",
     "evaluate",
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="caffe-acu",
         description="Prepare data for, look into and convert Caffe networks of active convolution units.",
-        epilog="Training itself is Caffe's: caffe train --solver <solver.prototxt>",
+        epilog="On one processor or GPU `caffe train --solver <solver.prototxt>` trains as well.",
     )
     parser.add_argument("--version", action="version", version=f"caffe-acu {__version__}")
     subparsers = parser.add_subparsers(

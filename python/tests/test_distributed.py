@@ -1,0 +1,240 @@
+"""``mpirun -np N caffe-acu train``: the same training as that of one process, whatever happens to one of them."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe_acu.net_param import read_net
+from mpi_runs import BATCH, BATCH_NORM, ITERATIONS, environment, finish, make_run, parameters, pids, require_mpi, start
+from mpi_runs import wait as wait_for
+from resume_runs import complaints, snapshots
+
+
+@pytest.fixture(autouse=True)
+def _mpi() -> None:
+    require_mpi()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    require_mpi()
+    folder = make_run(tmp_path_factory.mktemp("alone") / "run")
+    finish(folder, 0)
+    return folder
+
+
+def assert_same_training(folder: Path, expected: Path, iteration: int = ITERATIONS) -> None:
+    """Weights to 1e-4 of the largest, positions, which are the last two blobs of an active layer, to 1e-3 pixels."""
+    ours, theirs = parameters(folder, iteration), parameters(expected, iteration)
+    assert ours.keys() == theirs.keys()
+    moved = 0.0
+    for name in ours:
+        for i, (one, other) in enumerate(zip(ours[name], theirs[name], strict=True)):
+            is_position = name.startswith("conv") and i >= 2
+            assert np.abs(one - other).max() <= (1e-3 if is_position else 1e-4 * np.abs(other).max()), (name, i)
+            if is_position:
+                moved = max(moved, np.abs(other - np.round(other)).max())
+    assert moved > 0.05  # pixels, from the lattice
+
+
+@pytest.mark.parametrize(("ranks", "options"), [(2, ()), (4, ()), (2, ("--overlap", "0.001")), (1, ())])
+def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, options):
+    run = make_run(tmp_path / "run")
+    finish(run, ranks, "--divide-batch", "--timing", "timing", *options)
+    assert_same_training(run, alone)
+    took = [json.loads(line) for line in (run / "timing").read_text().splitlines()]
+    assert [line["iteration"] for line in took] == list(range(ITERATIONS - 1))
+    if ranks > 1:
+        net = read_net(run / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel")
+        floats = sum(len(blob.data) for layer in net.layer for blob in layer.blobs)
+        assert all(4 * floats <= line["bytes"] <= 4 * floats + 2000 for line in took)
+
+
+def losses(folder: Path) -> dict[str, list[float]]:
+    """What was logged of training, and of tests."""
+    text = (folder / "log").read_text()
+    return {
+        "train": [float(x) for x in re.findall(r"Iteration \d+ \(.*\), loss = (\S+)", text)],
+        "test": [float(x) for x in re.findall(r"Test net output #\d+: \w+ = (\S+)", text)],
+    }
+
+
+def test_the_log_is_that_of_the_whole_batch_and_of_all_test_batches(tmp_path, alone):
+    expected = losses(alone)
+    assert len(expected["train"]) == ITERATIONS and len(expected["test"]) == 3 * 2
+    for ranks in (2, 3):
+        run = make_run(tmp_path / str(ranks), batch=6)
+        finish(run, ranks, "--divide-batch")
+        one = make_run(tmp_path / f"{ranks} alone", batch=6)
+        finish(one, 0)
+        found = losses(run)
+        for kind in ("train", "test"):
+            assert found[kind] == pytest.approx(losses(one)[kind], rel=1e-3, abs=1e-4)
+
+
+def test_without_mpirun_it_is_caffe_train(tmp_path, alone):
+    from resume_runs import finish as finish_caffe
+
+    run = make_run(tmp_path / "run")
+    finish_caffe(run, "--resume", "auto")
+    name = f"run_iter_{ITERATIONS}.caffemodel"
+    assert (run / "snapshots" / name).read_bytes() == (alone / "snapshots" / name).read_bytes()
+
+
+def test_a_training_goes_on_with_other_numbers_of_ranks(tmp_path, alone):
+    run = make_run(tmp_path / "run")
+    solver = run / "solver.prototxt"
+    for ranks, until in ((2, 5), (4, 10), (0, 15), (1, ITERATIONS)):
+        solver.write_text(re.sub(r"max_iter: \d+", f"max_iter: {until}", solver.read_text()))
+        said = finish(run, ranks, "--divide-batch", "--resume", "auto")
+        assert ("going on from snapshots/run_iter_" in said) == (until > 5)
+    assert_same_training(run, alone)
+
+
+def test_batch_normalisation_is_each_ranks_own_and_that_of_rank_0_is_saved(tmp_path):
+    run = make_run(tmp_path / "run", more=BATCH_NORM)
+    solver = run / "solver.prototxt"
+    # Without the pass for the last line of a training's log, which changes the statistics after the snapshot.
+    solver.write_text(solver.read_text().replace("display: 1", "display: 0"))
+    finish(run, 2)
+    assert np.abs(parameters(run)["bn1"][0]).max() > 0
+    # Tested alone with what was saved, the same comes out.
+    tested = losses(run)["test"][-2:]
+    finish(run, 0, "--resume", "auto")
+    assert losses(run)["test"] == pytest.approx(tested, rel=1e-4)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
+    run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
+    process = start(run, 2)
+    wait_until(run, "Iteration 50 ")
+    os.kill(pids(run, 2, process)[rank], signal.SIGHUP)
+    wait_until(run, "Snapshotting solver state")
+    os.kill(pids(run, 2, process)[rank], signal.SIGTERM)
+    said = wait_for(process, run)
+    assert len(snapshots(run)) == 2 and "Optimization stopped early" in said
+    # The same as if nobody had been stopped.
+    end = snapshots(run)[-1]
+    whole = make_run(tmp_path / "whole", iterations=end, snapshot=0)
+    finish(whole, 2)
+    assert (whole / "snapshots" / f"run_iter_{end}.caffemodel").read_bytes() == (
+        run / "snapshots" / f"run_iter_{end}.caffemodel"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_rank_that_dies_ends_the_job_and_leaves_the_last_snapshot(tmp_path, rank):
+    run = make_run(tmp_path / "run", iterations=100000)
+    process = start(run, 3)
+    wait_until(run, "Snapshotting solver state")
+    others = pids(run, 3, process)
+    os.kill(others[rank], signal.SIGKILL)
+    said = wait_for(process, run, None)
+    assert re.search(f"process rank {rank} with PID .* exited on signal 9", said)
+    wait_for_truth(lambda: not any(is_alive(pid) for pid in others), "ranks live on")
+    solver = run / "solver.prototxt"
+    last = snapshots(run)[-1]
+    solver.write_text(solver.read_text().replace("max_iter: 100000", f"max_iter: {last + 5}"))
+    assert f"going on from snapshots/run_iter_{last}." in finish(run, 2, "--resume", "auto")
+
+
+def is_alive(pid: int) -> bool:
+    """Also false for one that has ended and that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_a_rank_that_says_nothing_ends_the_job(tmp_path):
+    run = make_run(tmp_path / "run", iterations=100000)
+    process = start(run, 2, "--timeout", "2")
+    wait_until(run, "Iteration 10 ")
+    os.kill(pids(run, 2, process)[1], signal.SIGSTOP)
+    said = wait_for(process, run, None)
+    assert re.search("train: rank 0 on .*: the other ranks have not answered for 2 seconds", said)
+
+
+def test_a_loss_that_is_not_finite_ends_the_job(tmp_path):
+    run = make_run(tmp_path / "run", iterations=1000, solver="")
+    solver = run / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 1e20"))
+    said = finish(run, 2, code=1)
+    lines = [line for line in said.splitlines() if line.startswith("caffe-acu train: rank")]
+    assert len(lines) == 1 and "layer" in lines[0]
+
+
+MISTAKES = {
+    "no solver": (lambda run: (run / "solver.prototxt").unlink(), "solver.prototxt"),
+    "no field": (lambda run: append(run / "solver.prototxt", "base_lrr: 1"), "solver.prototxt:.*base_lr"),
+    "no net": (lambda run: (run / "net.prototxt").unlink(), "net.prototxt"),
+    "no records": (lambda run: (run / "images" / "data.mdb").unlink(), "Layer 'data': there is no LMDB"),
+    "odd batch": (
+        lambda run: append(run / "solver.prototxt", ""),
+        "layer data: batch_size 7 cannot be divided",
+    ),
+}
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_line_of_one_rank(tmp_path, mistake):
+    run = make_run(tmp_path / "run", batch=7 if mistake == "odd batch" else BATCH)
+    make, line = MISTAKES[mistake]
+    make(run)
+    said = finish(run, 2, "--divide-batch", code=None)
+    found = [each for each in said.splitlines() if each.startswith("caffe-acu train: ")]
+    assert len(found) == 1 and re.search(f"rank 0 on .*{line}", found[0]), said
+    assert "Traceback" not in said and not snapshots(run)
+
+
+def test_processes_that_do_not_see_each_other_are_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    said = finish(run, 0, code=2, env={**environment(), "PMI_SIZE": "2"})
+    assert "2 processes were started, but MPI sees 1: mpi4py uses another MPI (Open MPI)" in said
+    said = finish(run, 0, code=2, env={**environment(), "PMI_SIZE": "2", "PYTHONPATH": str(without_mpi4py(tmp_path))})
+    assert "MPI is not there (no mpi4py today): install it with scripts/setup.sh --mpi" in said
+
+
+def without_mpi4py(folder: Path) -> Path:
+    (folder / "mpi4py").mkdir()
+    (folder / "mpi4py" / "__init__.py").write_text("raise ImportError('no mpi4py today')\n")
+    return folder
+
+
+def test_more_processes_than_gpus_are_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    said = finish(run, 2, "--gpu", "0", code=None)
+    assert "2 processes on this machine, but 1 GPUs: start one for each GPU" in said
+
+
+def wait_until(run: Path, words: str) -> None:
+    wait_for_truth(lambda: words in (run / "log").read_text(), f"never said: {words}")
+
+
+def wait_for_truth(condition: Callable[[], bool], otherwise: str) -> None:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begin + 100, otherwise
+        time.sleep(0.02)
+
+
+def test_layers_that_all_read_the_same_are_warned_of(tmp_path):
+    run = make_run(tmp_path / "run", iterations=2)
+    net = run / "net.prototxt"
+    shape = "batch_size: 2 channels: 1 height: 1 width: 1"
+    layer = f'name: "more" type: "MemoryData" top: "m" top: "n" memory_data_param {{ {shape} }}'
+    append(net, f"layer {{ {layer} include {{ phase: TRAIN }} }}")
+    said = finish(run, 2, code=None)
+    assert any("gives every solver the same records" in line for line in complaints(said, "W"))
