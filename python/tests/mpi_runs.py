@@ -158,6 +158,10 @@ def wait_until(run: Path, words: str) -> None:
     wait_for_truth(lambda: words in (run / "log").read_text(), f"never said: {words}")
 
 
+def wait_for_snapshot(run: Path) -> None:
+    wait_for_truth(lambda: snapshots(run), "no snapshot")
+
+
 def wait_for_death(processes: list[int]) -> None:
     wait_for_truth(lambda: not any(map(_is_alive, processes)), "ranks live on")
 

@@ -24,6 +24,7 @@ from mpi_runs import (
     require_mpi,
     start,
     wait_for_death,
+    wait_for_snapshot,
     wait_until,
 )
 from mpi_runs import wait as wait_for
@@ -132,7 +133,7 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
 def test_a_rank_that_dies_ends_the_job_and_leaves_the_last_snapshot(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start(run, 3)
-    wait_until(run, "Snapshotting solver state")
+    wait_for_snapshot(run)
     others = pids(run, 3)
     os.kill(others[rank], signal.SIGKILL)
     said = wait_for(process, run, None)

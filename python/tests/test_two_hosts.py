@@ -23,9 +23,11 @@ from mpi_runs import (
     start,
     wait,
     wait_for_death,
+    wait_for_snapshot,
     wait_for_truth,
     wait_until,
 )
+from resume_runs import snapshots
 
 TWO_HOSTS = Path(__file__).resolve().parents[2] / "scripts" / "two_hosts.sh"
 # mpirun pings after 2 seconds of silence, twice, and gives the other host up.
@@ -33,9 +35,8 @@ SOON = ("--mca", "oob_tcp_keepalive_time", "2", "--mca", "oob_tcp_keepalive_intv
 SOON += ("--mca", "oob_tcp_keepalive_probes", "2")
 
 
-def on_two_hosts(*words: str, **options) -> subprocess.CompletedProcess:
-    options = {"env": environment(), "capture_output": True, "text": True, "timeout": 200} | options
-    return subprocess.run([TWO_HOSTS, *words], **options)
+def on_two_hosts(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([TWO_HOSTS, *words], env=environment(), capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +86,7 @@ def test_two_hosts_train_as_one_process(tmp_path, alone, ranks):
 def test_a_rank_that_dies_ends_those_of_the_other_host(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start_on_two(run)
-    wait_until(run, "Snapshotting solver state")
+    wait_for_snapshot(run)
     ranks = pids(run, 2)
     os.kill(ranks[rank], signal.SIGKILL)
     said = wait(process, run, None)
@@ -106,7 +107,7 @@ def test_a_cable_that_is_pulled_out_ends_the_job(tmp_path, first):
     options, how, line = LOST[first]
     run = make_run(tmp_path / "run", iterations=100000)
     process = start_on_two(run, *options, how=how)
-    wait_until(run, "Snapshotting solver state")
+    wait_for_snapshot(run)
     ranks = pids(run, 2)
     process.send_signal(signal.SIGUSR1)
     said = wait(process, run, None)
@@ -116,22 +117,27 @@ def test_a_cable_that_is_pulled_out_ends_the_job(tmp_path, first):
 
 
 def test_a_cable_that_is_back_soon_changes_nothing(tmp_path):
-    undisturbed, run = (make_run(tmp_path / name, iterations=500, snapshot=0) for name in ("undisturbed", "run"))
-    wait(start_on_two(undisturbed), undisturbed)
+    run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
     process = start_on_two(run)
     wait_until(run, "Iteration 50 ")
     process.send_signal(signal.SIGUSR1)
     wait_for_truth(lambda: stands_still(run / "log"), "the training goes on without a cable")
+    stood_at = (run / "log").stat().st_size
     process.send_signal(signal.SIGUSR2)
+    wait_for_truth(lambda: (run / "log").stat().st_size > stood_at + 1000, "the training does not go on")
+    os.kill(pids(run, 2)[0], signal.SIGTERM)
     wait(process, run)
-    name = "snapshots/run_iter_500.caffemodel"
+    end = snapshots(run)[-1]
+    undisturbed = make_run(tmp_path / "undisturbed", iterations=end, snapshot=0)
+    wait(start_on_two(undisturbed), undisturbed)
+    name = f"snapshots/run_iter_{end}.caffemodel"
     assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 def stands_still(log: Path) -> bool:
     before = log.stat().st_size
     time.sleep(1)
-    return log.stat().st_size == before and "Iteration 499 " not in log.read_text()
+    return log.stat().st_size == before
 
 
 def test_interrupted_the_script_leaves_nothing(tmp_path):
@@ -145,7 +151,9 @@ def test_interrupted_the_script_leaves_nothing(tmp_path):
 
 
 def test_where_something_is_missing_it_is_one_line():
-    said = on_two_hosts("true", env={"PATH": "/usr/sbin"})
+    # There is an `ip`, but no mpirun.
+    words = ["/bin/bash", TWO_HOSTS, "true"]
+    said = subprocess.run(words, env={"PATH": "/usr/sbin"}, capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (77, "two_hosts.sh: skipped: there is no mpirun\n")
     said = on_two_hosts("--rank", "2", "true")
     assert (said.returncode, said.stderr) == (2, "two_hosts.sh: --rank is no option (see --help)\n")
