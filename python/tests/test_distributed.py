@@ -4,15 +4,29 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from caffe_acu.net_param import read_net
-from mpi_runs import BATCH, BATCH_NORM, ITERATIONS, environment, finish, make_run, parameters, pids, require_mpi, start
+from mpi_runs import (
+    BATCH,
+    BATCH_NORM,
+    ITERATIONS,
+    assert_same_training,
+    environment,
+    finish,
+    goes_on,
+    gradient_bytes,
+    make_run,
+    parameters,
+    pids,
+    require_mpi,
+    start,
+    wait_for_death,
+    wait_for_snapshot,
+    wait_until,
+)
 from mpi_runs import wait as wait_for
 from resume_runs import complaints, snapshots
 
@@ -30,20 +44,6 @@ def alone(tmp_path_factory) -> Path:
     return folder
 
 
-def assert_same_training(folder: Path, expected: Path, iteration: int = ITERATIONS) -> None:
-    """Weights to 1e-4 of the largest, positions, which are the last two blobs of an active layer, to 1e-3 pixels."""
-    ours, theirs = parameters(folder, iteration), parameters(expected, iteration)
-    assert ours.keys() == theirs.keys()
-    moved = 0.0
-    for name in ours:
-        for i, (one, other) in enumerate(zip(ours[name], theirs[name], strict=True)):
-            is_position = name.startswith("conv") and i >= 2
-            assert np.abs(one - other).max() <= (1e-3 if is_position else 1e-4 * np.abs(other).max()), (name, i)
-            if is_position:
-                moved = max(moved, np.abs(other - np.round(other)).max())
-    assert moved > 0.05  # pixels, from the lattice
-
-
 @pytest.mark.parametrize(("ranks", "options"), [(2, ()), (4, ()), (2, ("--overlap", "0.001")), (1, ())])
 def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, options):
     run = make_run(tmp_path / "run")
@@ -52,9 +52,8 @@ def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, opti
     took = [json.loads(line) for line in (run / "timing").read_text().splitlines()]
     assert [line["iteration"] for line in took] == list(range(ITERATIONS - 1))
     if ranks > 1:
-        net = read_net(run / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel")
-        floats = sum(len(blob.data) for layer in net.layer for blob in layer.blobs)
-        assert all(4 * floats <= line["bytes"] <= 4 * floats + 2000 for line in took)
+        gradient = gradient_bytes(run)
+        assert all(gradient <= line["bytes"] <= gradient + 2000 for line in took)
 
 
 def losses(folder: Path) -> dict[str, list[float]]:
@@ -116,9 +115,9 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
     process = start(run, 2)
     wait_until(run, "Iteration 50 ")
-    os.kill(pids(run, 2, process)[rank], signal.SIGHUP)
+    os.kill(pids(run, 2)[rank], signal.SIGHUP)
     wait_until(run, "Snapshotting solver state")
-    os.kill(pids(run, 2, process)[rank], signal.SIGTERM)
+    os.kill(pids(run, 2)[rank], signal.SIGTERM)
     said = wait_for(process, run)
     assert len(snapshots(run)) == 2 and "Optimization stopped early" in said
     # The same as if nobody had been stopped.
@@ -134,31 +133,20 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
 def test_a_rank_that_dies_ends_the_job_and_leaves_the_last_snapshot(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start(run, 3)
-    wait_until(run, "Snapshotting solver state")
-    others = pids(run, 3, process)
+    wait_for_snapshot(run)
+    others = pids(run, 3)
     os.kill(others[rank], signal.SIGKILL)
     said = wait_for(process, run, None)
     assert re.search(f"process rank {rank} with PID .* exited on signal 9", said)
-    wait_for_truth(lambda: not any(is_alive(pid) for pid in others), "ranks live on")
-    solver = run / "solver.prototxt"
-    last = snapshots(run)[-1]
-    solver.write_text(solver.read_text().replace("max_iter: 100000", f"max_iter: {last + 5}"))
-    assert f"going on from snapshots/run_iter_{last}." in finish(run, 2, "--resume", "auto")
-
-
-def is_alive(pid: int) -> bool:
-    """Also false for one that has ended and that nobody has asked for."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    wait_for_death(others)
+    goes_on(run)
 
 
 def test_a_rank_that_says_nothing_ends_the_job(tmp_path):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start(run, 2, "--timeout", "2")
     wait_until(run, "Iteration 10 ")
-    os.kill(pids(run, 2, process)[1], signal.SIGSTOP)
+    os.kill(pids(run, 2)[1], signal.SIGSTOP)
     said = wait_for(process, run, None)
     assert re.search("train: rank 0 on .*: the other ranks have not answered for 2 seconds", said)
 
@@ -217,17 +205,6 @@ def test_more_processes_than_gpus_are_refused(tmp_path):
     run = make_run(tmp_path / "run")
     said = finish(run, 2, "--gpu", "0", code=None)
     assert "2 processes on this machine, but 1 GPUs: start one for each GPU" in said
-
-
-def wait_until(run: Path, words: str) -> None:
-    wait_for_truth(lambda: words in (run / "log").read_text(), f"never said: {words}")
-
-
-def wait_for_truth(condition: Callable[[], bool], otherwise: str) -> None:
-    begin = time.monotonic()
-    while not condition():
-        assert time.monotonic() < begin + 100, otherwise
-        time.sleep(0.02)
 
 
 def test_layers_that_all_read_the_same_are_warned_of(tmp_path):
