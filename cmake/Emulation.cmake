@@ -43,22 +43,26 @@ target_precompile_headers(caffe_emulated_kernels PRIVATE caffe_acu/emulation/dev
 set(_emulation "${PROJECT_SOURCE_DIR}/caffe_acu/emulation")
 add_library(caffe_emulated SHARED $<TARGET_OBJECTS:caffe> $<TARGET_OBJECTS:caffe_proto>
   $<TARGET_OBJECTS:caffe_emulated_kernels>
-  "${_emulation}/runtime.cpp" "${_emulation}/blas.cpp" "${_emulation}/rand.cpp" "${_emulation}/scheduler.cpp")
+  "${_emulation}/runtime.cpp" "${_emulation}/blas.cpp" "${_emulation}/rand.cpp" "${_emulation}/scheduler.cpp"
+  $<$<BOOL:${USE_NCCL}>:${_emulation}/nccl.cpp>)
 target_include_directories(caffe_emulated PUBLIC "${PROJECT_SOURCE_DIR}")
 target_include_directories(caffe_emulated SYSTEM PUBLIC ${CAFFE_INCLUDE_DIRS}
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_INCLUDE_DIRECTORIES>)
 target_compile_definitions(caffe_emulated PUBLIC ${CAFFE_DEFINITIONS}
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(caffe_emulated PRIVATE -Wall -Wextra)
-# Everything but libcudart, cuBLAS and cuRAND; and no symbol of theirs may stay open.
+# Everything but libcudart, cuBLAS, cuRAND and NCCL; and no symbol of theirs may stay open.
 target_link_libraries(caffe_emulated PUBLIC caffe_host_dependencies ${CUDA_cudnn_LIBRARY}
-  PRIVATE Boost::context ${CUDA_nccl_LIBRARY} -Wl,--no-undefined)
+  PRIVATE Boost::context -Wl,--no-undefined)
 
-add_executable(emulation_tests "${_emulation}/test_emulation.cpp" "${_emulation}/runtime.cpp"
-  "${_emulation}/scheduler.cpp" "${CAFFE_TREE}/src/gtest/gtest_main.cc")
+add_executable(emulation_tests "${_emulation}/test_emulation.cpp" "${_emulation}/test_several_devices.cpp"
+  "${_emulation}/runtime.cpp" "${_emulation}/scheduler.cpp" $<$<BOOL:${USE_NCCL}>:${_emulation}/nccl.cpp>
+  "${CAFFE_TREE}/src/gtest/gtest_main.cc")
 target_include_directories(emulation_tests PRIVATE "${PROJECT_SOURCE_DIR}")
 target_include_directories(emulation_tests SYSTEM PRIVATE
   $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_definitions(emulation_tests PRIVATE
+  $<TARGET_PROPERTY:caffe_cuda_dependencies,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(emulation_tests PRIVATE -Wall -Wextra)
 target_link_libraries(emulation_tests PRIVATE caffe_gtest Boost::context)
 add_test(NAME emulation_tests COMMAND emulation_tests)

@@ -11,3 +11,4 @@ scripts/setup.sh --tests --cuda-wheels --build build-cuda -DCMAKE_CUDA_ARCHITECT
   -DCAFFE_ACU_UPSTREAM_TESTS=OFF -DCAFFE_ACU_PYTHON=OFF "$@"
 ctest --test-dir build-cuda --output-on-failure --parallel 2
 CAFFE_ACU_BUILD=build-cuda .venv/bin/python -m pytest -q python/tests/test_package.py
+CAFFE_ACU_BUILD=build-cuda PYTHONPATH=build-cuda/python .venv/bin/python -m pytest -q python/tests/test_several_gpus.py

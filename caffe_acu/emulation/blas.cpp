@@ -4,9 +4,23 @@
 
 #include <algorithm>
 
+#include "caffe_acu/emulation/memory.hpp"
 #include "caffe_acu/emulation/waits.hpp"
 
+// A handle belongs to the device on which it was made.
+struct cublasContext {
+  int device;
+  cudaStream_t stream;
+};
+
 namespace {
+
+template <typename... Pointers>
+void RequireOwn(cublasHandle_t handle, const Pointers*... memory) {
+  emulation::RequireCurrent("cuBLAS", handle->device);
+  emulation::RequireOwnStream("cuBLAS", handle->stream);
+  emulation::RequireOwnMemory("cuBLAS", memory...);
+}
 
 CBLAS_TRANSPOSE Transpose(cublasOperation_t operation) {
   return operation == CUBLAS_OP_N ? CblasNoTrans : CblasTrans;
@@ -23,23 +37,29 @@ void Prepare(T beta, int m, int n, T* c, int ldc) {
 extern "C" {
 
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
-  static char any;
-  *handle = reinterpret_cast<cublasHandle_t>(&any);
+  *handle = new cublasContext{emulation::CurrentDevice(), nullptr};
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasDestroy(cublasHandle_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasGetStream(cublasHandle_t, cudaStream_t* stream) {
-  *stream = nullptr;
+cublasStatus_t cublasDestroy(cublasHandle_t handle) {
+  delete handle;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
+  handle->stream = stream;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasGetStream(cublasHandle_t handle, cudaStream_t* stream) {
+  *stream = handle->stream;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 // One precision of each function: S or D in cuBLAS, s or d in BLAS. (The header turns the names into those of
 // the present interface.)
 #define CAFFE_ACU_EMULATE(P, p, T)                                                                                  \
-  cublasStatus_t cublas##P##gemm(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n,      \
-                                 int k, const T* alpha, const T* a, int lda, const T* b, int ldb, const T* beta,    \
-                                 T* c, int ldc) {                                                                   \
+  cublasStatus_t cublas##P##gemm(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m,      \
+                                 int n, int k, const T* alpha, const T* a, int lda, const T* b, int ldb,            \
+                                 const T* beta, T* c, int ldc) {                                                    \
+    RequireOwn(handle, a, b, c);                                                                                    \
     Prepare(*beta, m, n, c, ldc);                                                                                   \
     cblas_##p##gemm(CblasColMajor, Transpose(op_a), Transpose(op_b), m, n, k, *alpha, a, lda, b, ldb, *beta, c,     \
                     ldc);                                                                                           \
@@ -56,30 +76,38 @@ cublasStatus_t cublasGetStream(cublasHandle_t, cudaStream_t* stream) {
     }                                                                                                               \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##gemv(cublasHandle_t, cublasOperation_t op, int m, int n, const T* alpha, const T* a,    \
-                                 int lda, const T* x, int incx, const T* beta, T* y, int incy) {                    \
+  cublasStatus_t cublas##P##gemv(cublasHandle_t handle, cublasOperation_t op, int m, int n, const T* alpha,         \
+                                 const T* a, int lda, const T* x, int incx, const T* beta, T* y, int incy) {        \
+    RequireOwn(handle, a, x, y);                                                                                    \
     Prepare(*beta, 1, op == CUBLAS_OP_N ? m : n, y, incy);                                                          \
     cblas_##p##gemv(CblasColMajor, Transpose(op), m, n, *alpha, a, lda, x, incx, *beta, y, incy);                   \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##axpy(cublasHandle_t, int n, const T* alpha, const T* x, int incx, T* y, int incy) {     \
+  cublasStatus_t cublas##P##axpy(cublasHandle_t handle, int n, const T* alpha, const T* x, int incx, T* y,          \
+                                 int incy) {                                                                        \
+    RequireOwn(handle, x, y);                                                                                       \
     cblas_##p##axpy(n, *alpha, x, incx, y, incy);                                                                   \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##scal(cublasHandle_t, int n, const T* alpha, T* x, int incx) {                           \
+  cublasStatus_t cublas##P##scal(cublasHandle_t handle, int n, const T* alpha, T* x, int incx) {                    \
+    RequireOwn(handle, x);                                                                                          \
     cblas_##p##scal(n, *alpha, x, incx);                                                                            \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##copy(cublasHandle_t, int n, const T* x, int incx, T* y, int incy) {                     \
+  cublasStatus_t cublas##P##copy(cublasHandle_t handle, int n, const T* x, int incx, T* y, int incy) {              \
+    RequireOwn(handle, x, y);                                                                                       \
     cblas_##p##copy(n, x, incx, y, incy);                                                                           \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##dot(cublasHandle_t, int n, const T* x, int incx, const T* y, int incy, T* result) {     \
+  cublasStatus_t cublas##P##dot(cublasHandle_t handle, int n, const T* x, int incx, const T* y, int incy,           \
+                                T* result) {                                                                        \
+    RequireOwn(handle, x, y);                                                                                       \
     emulation::CountWait();                                                                                         \
     *result = cblas_##p##dot(n, x, incx, y, incy);                                                                  \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \
   }                                                                                                                 \
-  cublasStatus_t cublas##P##asum(cublasHandle_t, int n, const T* x, int incx, T* result) {                          \
+  cublasStatus_t cublas##P##asum(cublasHandle_t handle, int n, const T* x, int incx, T* result) {                   \
+    RequireOwn(handle, x);                                                                                          \
     emulation::CountWait();                                                                                         \
     *result = cblas_##p##asum(n, x, incx);                                                                          \
     return CUBLAS_STATUS_SUCCESS;                                                                                   \

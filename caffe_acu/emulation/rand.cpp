@@ -5,11 +5,15 @@
 #include <cmath>
 #include <cstdint>
 
+#include "caffe_acu/emulation/memory.hpp"
+
 namespace {
 
 // SplitMix64 (Steele, Lea, Flood 2014) of the place in the sequence.
 class Sequence {
  public:
+  const int device = emulation::CurrentDevice();
+
   void Seed(uint64_t seed) { seed_ = Mix(seed); }
   void SetOffset(uint64_t offset) { place_ = offset; }
 
@@ -34,8 +38,14 @@ class Sequence {
 
 Sequence& Of(curandGenerator_t generator) { return *reinterpret_cast<Sequence*>(generator); }
 
+void RequireOwn(curandGenerator_t generator, void* values) {
+  emulation::RequireCurrent("cuRAND", Of(generator).device);
+  emulation::RequireOwnMemory("cuRAND", values);
+}
+
 template <typename T>
 curandStatus_t Uniform(curandGenerator_t generator, T* values, size_t count) {
+  RequireOwn(generator, values);
   for (size_t i = 0; i < count; ++i) Of(generator).Uniform(values + i);
   return CURAND_STATUS_SUCCESS;
 }
@@ -44,6 +54,7 @@ curandStatus_t Uniform(curandGenerator_t generator, T* values, size_t count) {
 template <typename T>
 curandStatus_t Normal(curandGenerator_t generator, T* values, size_t count, T mean, T sigma) {
   if (count % 2) return CURAND_STATUS_LENGTH_NOT_MULTIPLE;
+  RequireOwn(generator, values);
   for (size_t i = 0; i < count; i += 2) {
     T u, v;
     Of(generator).Uniform(&u);
@@ -77,6 +88,7 @@ curandStatus_t curandSetGeneratorOffset(curandGenerator_t generator, unsigned lo
   return CURAND_STATUS_SUCCESS;
 }
 curandStatus_t curandGenerate(curandGenerator_t generator, unsigned* values, size_t count) {
+  RequireOwn(generator, values);
   for (size_t i = 0; i < count; ++i) values[i] = Of(generator).Bits();
   return CURAND_STATUS_SUCCESS;
 }

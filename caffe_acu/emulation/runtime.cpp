@@ -9,7 +9,13 @@
 #include <map>
 #include <mutex>
 
+#include "caffe_acu/emulation/memory.hpp"
 #include "caffe_acu/emulation/waits.hpp"
+
+// What a stream is: the device on which it was made.
+struct CUstream_st {
+  int device;
+};
 
 namespace emulation {
 namespace {
@@ -19,20 +25,39 @@ constexpr size_t kGuardBytes = 256;
 constexpr unsigned char kGuard = 0xa5;
 constexpr unsigned char kUnwritten = 0xff;  // NaN, in any precision
 
+struct Allocation {
+  size_t bytes;
+  int device;
+};
+
+int DevicesOfEnvironment() {
+  const char* text = std::getenv("CAFFE_ACU_EMULATION_DEVICES");
+  return text ? std::atoi(text) : 1;
+}
+
 std::mutex mutex;
-std::map<const char*, size_t> allocations;  // of the GPU: address, bytes
+std::map<const char*, Allocation> allocations;  // of the GPUs, by address
 long waits = 0;
-size_t memory = size_t(8) << 30, in_use = 0;  // bytes of the GPU
-int devices = 1;
-cudaError_t last_error = cudaSuccess;
+size_t memory = size_t(8) << 30;  // bytes of each GPU
+std::map<int, size_t> in_use;     // bytes, by GPU
+int devices = DevicesOfEnvironment();
+thread_local int current = 0;
+thread_local cudaError_t last_error = cudaSuccess;
 
 // The allocation that an address is in, or the end.
-std::map<const char*, size_t>::const_iterator Find(const void* address) {
+std::map<const char*, Allocation>::const_iterator Find(const void* address) {
   const char* byte = static_cast<const char*>(address);
   auto after = allocations.upper_bound(byte);
   if (after == allocations.begin()) return allocations.end();
   const auto found = std::prev(after);
-  return byte < found->first + found->second ? found : allocations.end();
+  return byte < found->first + found->second.bytes ? found : allocations.end();
+}
+
+size_t FreeBytes() { return memory - std::min(in_use[current], memory); }
+
+bool IsDevice(int device) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return device >= 0 && device < devices;
 }
 
 bool IsOnDevice(const void* address) {
@@ -44,8 +69,9 @@ bool IsOnDevice(const void* address) {
 void CheckRange(const void* address, size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = Find(address);
-  if (found == allocations.end() || static_cast<const char*>(address) + bytes <= found->first + found->second) return;
-  std::fprintf(stderr, "a copy or memset of %zu bytes leaves an allocation of %zu\n", bytes, found->second);
+  if (found == allocations.end()) return;
+  if (static_cast<const char*>(address) + bytes <= found->first + found->second.bytes) return;
+  std::fprintf(stderr, "a copy or memset of %zu bytes leaves an allocation of %zu\n", bytes, found->second.bytes);
   std::abort();
 }
 
@@ -54,6 +80,29 @@ void CheckRange(const void* address, size_t bytes) {
 void CountWait() {
   const std::lock_guard<std::mutex> lock(mutex);
   ++waits;
+}
+
+int CurrentDevice() { return current; }
+
+void RequireCurrent(const char* user, int device) {
+  if (device == current) return;
+  std::fprintf(stderr, "%s on device %d is given something of device %d\n", user, current, device);
+  std::abort();
+}
+
+void RequireOwnStream(const char* user, cudaStream_t stream) {
+  if (stream) RequireCurrent(user, stream->device);
+}
+
+void RequireOwnAddresses(const char* user, const void* values, size_t bytes) {
+  const char* const begin = static_cast<const char*>(values);
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (size_t at = 0; at + sizeof(void*) <= bytes; at += sizeof(void*)) {
+    const void* address;
+    std::memcpy(&address, begin + at, sizeof(address));
+    const auto found = Find(address);
+    if (found != allocations.end()) RequireCurrent(user, found->second.device);
+  }
 }
 
 }  // namespace emulation
@@ -77,11 +126,11 @@ cudaError_t cudaMalloc(void** address, size_t bytes) {
   CountWait();
   {
     const std::lock_guard<std::mutex> lock(emulation::mutex);
-    if (bytes > emulation::memory - std::min(emulation::in_use, emulation::memory)) {
+    if (bytes > emulation::FreeBytes()) {
       emulation::last_error = cudaErrorMemoryAllocation;
       return cudaErrorMemoryAllocation;
     }
-    emulation::in_use += bytes;
+    emulation::in_use[emulation::current] += bytes;
   }
   const size_t room = (bytes + emulation::kGuardBytes + emulation::kAlignment - 1) / emulation::kAlignment;
   char* memory = static_cast<char*>(std::aligned_alloc(emulation::kAlignment, room * emulation::kAlignment));
@@ -90,7 +139,7 @@ cudaError_t cudaMalloc(void** address, size_t bytes) {
   std::memset(memory, emulation::kUnwritten, bytes);
   std::memset(memory + bytes, emulation::kGuard, emulation::kGuardBytes);
   const std::lock_guard<std::mutex> lock(emulation::mutex);
-  emulation::allocations[memory] = bytes;
+  emulation::allocations[memory] = {bytes, emulation::current};
   return cudaSuccess;
 }
 
@@ -100,14 +149,14 @@ cudaError_t cudaFree(void* address) {
   const std::lock_guard<std::mutex> lock(emulation::mutex);
   const auto found = emulation::allocations.find(static_cast<const char*>(address));
   if (found == emulation::allocations.end()) return cudaErrorInvalidValue;
-  const char* guard = found->first + found->second;
+  const auto [bytes, device] = found->second;
+  const char* guard = found->first + bytes;
   for (size_t i = 0; i < emulation::kGuardBytes; ++i) {
     if (static_cast<unsigned char>(guard[i]) == emulation::kGuard) continue;
-    std::fprintf(stderr, "a kernel wrote behind an allocation of %zu bytes, at byte %zu\n", found->second,
-                 found->second + i);
+    std::fprintf(stderr, "a kernel wrote behind an allocation of %zu bytes, at byte %zu\n", bytes, bytes + i);
     std::abort();
   }
-  emulation::in_use -= found->second;
+  emulation::in_use[device] -= bytes;
   emulation::allocations.erase(found);
   std::free(address);
   return cudaSuccess;
@@ -116,7 +165,7 @@ cudaError_t cudaFree(void* address) {
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const std::lock_guard<std::mutex> lock(emulation::mutex);
   *total = emulation::memory;
-  *free = emulation::memory - std::min(emulation::in_use, emulation::memory);
+  *free = emulation::FreeBytes();
   return cudaSuccess;
 }
 
@@ -130,6 +179,7 @@ cudaError_t cudaFreeHost(void* address) {
   return cudaSuccess;
 }
 
+// From and to any device, as CUDA allows.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
   emulation::CheckRange(to, bytes);
   emulation::CheckRange(from, bytes);
@@ -162,16 +212,22 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
   *count = emulation::devices;
   return emulation::devices ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = emulation::current;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaSetDevice(int device) {
+  if (!emulation::IsDevice(device)) return cudaErrorInvalidDevice;
+  emulation::current = device;
+  return cudaSuccess;
+}
 
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (!emulation::IsDevice(device)) return cudaErrorInvalidDevice;
   *properties = cudaDeviceProp();
   std::strcpy(properties->name, "emulation on the CPU");
   properties->major = 9;
@@ -190,7 +246,12 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
   *attributes = cudaPointerAttributes();
-  attributes->type = emulation::IsOnDevice(address) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
+  attributes->type = cudaMemoryTypeUnregistered;
+  const std::lock_guard<std::mutex> lock(emulation::mutex);
+  const auto found = emulation::Find(address);
+  if (found == emulation::allocations.end()) return cudaSuccess;
+  attributes->type = cudaMemoryTypeDevice;
+  attributes->device = found->second.device;
   return cudaSuccess;
 }
 
@@ -207,11 +268,14 @@ const char* cudaGetErrorString(cudaError_t error) {
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  *stream = nullptr;
+  *stream = new CUstream_st{emulation::current};
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   CountWait();
   return cudaSuccess;

@@ -6,14 +6,17 @@
 #include <cstddef>
 #include <functional>
 
+#include "caffe_acu/emulation/memory.hpp"
+
 namespace emulation {
 
-/// What stands between <<< and >>>. There is one stream.
+/// What stands between <<< and >>>.
 struct Configuration {
-  Configuration(dim3 grid, dim3 block, size_t shared_bytes = 0, cudaStream_t = nullptr)
-      : grid(grid), block(block), shared_bytes(shared_bytes) {}
+  Configuration(dim3 grid, dim3 block, size_t shared_bytes = 0, cudaStream_t stream = nullptr)
+      : grid(grid), block(block), shared_bytes(shared_bytes), stream(stream) {}
   dim3 grid, block;
   size_t shared_bytes;
+  cudaStream_t stream;
 };
 
 /// Where the running thread is; what kernels read as threadIdx and so on.
@@ -23,12 +26,14 @@ struct Place {
 };
 extern Place place;
 
-/// Runs a kernel to its end, block after block. Ends the process, naming kernel and block, if threads wait for
-/// each other in a way that a GPU does not resolve.
+/// Runs a kernel to its end, block after block; kernels that several host threads launch, one after another. Ends the
+/// process, naming kernel and block, if threads wait for each other in a way that a GPU does not resolve.
 void RunKernel(const char* name, const Configuration& configuration, const std::function<void()>& thread);
 
 template <typename Kernel, typename... Arguments>
 void Launch(const char* name, const Configuration& configuration, Kernel kernel, Arguments... arguments) {
+  RequireOwnMemory(name, arguments...);
+  RequireOwnStream(name, configuration.stream);
   RunKernel(name, configuration, [&] { kernel(arguments...); });
 }
 

@@ -49,7 +49,8 @@ void WarnOfWhatAllRead(const Net<Dtype>& net) {
 template <typename Dtype>
 Peers<Dtype>::Peers(Solver<Dtype>* solver, Communicator* others, const ActionCallback& request,
                     const PeersOptions& options)
-    : solver_(solver), others_(others), request_(request), options_(options) {
+    : solver_(solver), others_(others), request_(request ? request : solver->action_request_function_),
+      options_(options) {
   CHECK_EQ(others->rank(), Caffe::solver_rank());
   CHECK_EQ(others->size(), Caffe::solver_count());
 }

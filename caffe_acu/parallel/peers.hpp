@@ -32,9 +32,10 @@ template <typename Dtype>
 class Peers : public Solver<Dtype>::Callback, public Net<Dtype>::Callback {
  public:
   /// Joins a solver, after its weights are loaded or restored, to those of the other ranks, which all call this. From
-  /// then on it has the weights of rank 0. `request` is asked after each iteration what this process was asked for. The
-  /// solver keeps what this makes; `others` must outlive it. Throws if the ranks do not train the same from the same
-  /// iteration on; and later, before tests and at the end, if their parameters are no longer the same.
+  /// then on it has the weights of rank 0. `request` is asked after each iteration what this process was asked for; if it
+  /// is empty, the solver's own action function. The solver keeps what this makes; `others` must outlive it. Throws if
+  /// the ranks do not train the same from the same iteration on; and later, before tests and at the end, if their
+  /// parameters are no longer the same.
   static void Join(Solver<Dtype>* solver, Communicator* others, const ActionCallback& request,
                    const PeersOptions& options);
   /// Trains to the end. Rank 0 does as Solver::Solve, which snapshots and logs; the others follow.

@@ -34,7 +34,7 @@ void ThreadGroup::Abort(const std::string& why) {
   changed_.notify_all();
 }
 
-void ThreadGroup::Meet() {
+void ThreadGroup::wait() {
   std::unique_lock<std::mutex> lock(mutex_);
   const int meeting = meetings_;
   if (++waiting_ == size_) {
@@ -49,7 +49,7 @@ void ThreadGroup::Meet() {
 template <typename Dtype>
 void ThreadGroup::Sum(int rank, Dtype* values, size_t count) {
   data_[rank] = values;
-  Meet();
+  wait();
   // Each makes a part of the sum, and writes it where all will read it.
   const size_t begin = count * rank / size_, end = count * (rank + 1) / size_;
   for (size_t i = begin; i < end; ++i) {
@@ -57,16 +57,16 @@ void ThreadGroup::Sum(int rank, Dtype* values, size_t count) {
     for (int r = 0; r < size_; ++r) sum += static_cast<const Dtype*>(data_[r])[i];
     static_cast<Dtype*>(data_[0])[i] = sum;
   }
-  Meet();
+  wait();
   if (rank) std::memcpy(values, data_[0], count * sizeof(Dtype));
-  Meet();
+  wait();
 }
 
 void ThreadGroup::Broadcast(int rank, void* data, size_t bytes) {
   data_[rank] = data;
-  Meet();
+  wait();
   if (rank) std::memcpy(data, data_[0], bytes);
-  Meet();
+  wait();
 }
 
 }  // namespace caffe

@@ -18,6 +18,8 @@ class ThreadGroup {
 
   /// For one thread; must not outlive the group.
   std::unique_ptr<Communicator> Member(int rank);
+  /// Returns when all threads have called it; named as that of boost::barrier, in whose place NCCL has a group.
+  void wait();
   /// Whoever waits for the others, now or later, throws an Error that says why. The first reason stays.
   void Abort(const std::string& why);
 
@@ -27,8 +29,6 @@ class ThreadGroup {
   template <typename Dtype>
   void Sum(int rank, Dtype* values, size_t count);
   void Broadcast(int rank, void* data, size_t bytes);
-  // Returns when all have come.
-  void Meet();
 
   const int size_;
   std::mutex mutex_;

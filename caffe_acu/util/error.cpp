@@ -51,8 +51,14 @@ void Error::SetLayer(const std::string& name, const std::string& type, const std
   Compose();
 }
 
+void Error::SetSolver(const std::string& name) {
+  solver_ = name;
+  Compose();
+}
+
 void Error::Compose() {
   text_.clear();
+  if (!solver_.empty()) text_ += solver_ + ": ";
   if (!prototxt_.empty()) text_ += prototxt_ + ": ";
   if (!layer_.empty()) text_ += type_ + " layer '" + layer_ + "': ";
   text_ += message_ + " [" + file_ + ":" + std::to_string(line_) + "]";

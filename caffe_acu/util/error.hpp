@@ -16,7 +16,10 @@ class Error : public std::runtime_error {
   /// if it is known, that describes the layer; may be empty.
   void SetLayer(const std::string& name, const std::string& type, const std::string& prototxt);
 
-  /// One line: prototxt, layer, message, and the place in the sources.
+  /// Names the one of several solvers in which it happened, such as "GPU 2".
+  void SetSolver(const std::string& name);
+
+  /// One line: solver, prototxt, layer, message, and the place in the sources.
   const char* what() const noexcept override { return text_.c_str(); }
   const std::string& message() const { return message_; }
   const std::string& layer() const { return layer_; }
@@ -30,7 +33,7 @@ class Error : public std::runtime_error {
  private:
   void Compose();
 
-  std::string message_, file_, layer_, type_, prototxt_, stack_, text_;
+  std::string message_, file_, solver_, layer_, type_, prototxt_, stack_, text_;
   int line_;
 };
 

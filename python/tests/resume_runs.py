@@ -81,9 +81,9 @@ def make_run(
     return folder
 
 
-def start(folder: Path, *options: str, **popen: Any) -> subprocess.Popen:
+def start(folder: Path, *options: str, program: Path | None = None, **popen: Any) -> subprocess.Popen:
     """``caffe train --resume auto``, with other options in its place if there are some; its log is ``log``."""
-    command = [caffe_program(), "train", "--solver", "solver.prototxt", *(options or ("--resume", "auto"))]
+    command = [program or caffe_program(), "train", "--solver", "solver.prototxt", *(options or ("--resume", "auto"))]
     environment = {**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     with (folder / "log").open("w") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, **{"stderr": log, **popen})
