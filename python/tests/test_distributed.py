@@ -6,9 +6,11 @@ import re
 import signal
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 
+from caffe_acu.caffe_proto import caffe_pb2
 from mpi_runs import (
     BATCH,
     BATCH_NORM,
@@ -160,6 +162,32 @@ def test_a_loss_that_is_not_finite_ends_the_job(tmp_path):
     assert len(lines) == 1 and "layer" in lines[0]
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_tells_why_while_others_still_send(tmp_path, rank):
+    """Gradients of one are under way when it fails. Freed memory is no longer there (mallopt(3))."""
+    run = make_run(tmp_path / "run")
+    append(run / "net.prototxt", WIDE)
+    with lmdb.open(str(run / "images"), map_size=1 << 24) as records, records.begin(write=True) as changed:
+        key = f"{BATCH + 4 + rank:08}".encode()  # in the second iteration of this rank
+        nothing = [float("nan")] * (3 * 12 * 12)
+        changed.put(key, caffe_pb2.Datum(channels=3, height=12, width=12, float_data=nothing).SerializeToString())
+    net = run / "net.prototxt"
+    net.write_text(net.read_text().replace("shuffle: true", ""))
+    env = {**environment(), "MALLOC_MMAP_THRESHOLD_": "65536"}
+    said = finish(run, 2, "--divide-batch", "--overlap", "0.5", code=None, env=env)
+    assert re.search(f"train: rank {rank} on .*: Data layer 'data': the loss of iteration 1 is nan", said)
+    assert "Segmentation fault" not in said
+
+
+WIDE = """
+layer { name: "wide" type: "InnerProduct" bottom: "conv2" top: "wide"
+  inner_product_param { num_output: 6000 weight_filler { type: "xavier" } } }
+layer { name: "narrow" type: "InnerProduct" bottom: "wide" top: "narrow"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "more" type: "SoftmaxWithLoss" bottom: "narrow" bottom: "label" top: "more" }
+"""
+
+
 MISTAKES = {
     "no solver": (lambda run: (run / "solver.prototxt").unlink(), "solver.prototxt"),
     "no field": (lambda run: append(run / "solver.prototxt", "base_lrr: 1"), "solver.prototxt:.*base_lr"),
@@ -193,6 +221,12 @@ def test_processes_that_do_not_see_each_other_are_refused(tmp_path):
     assert "2 processes were started, but MPI sees 1: mpi4py uses another MPI (Open MPI)" in said
     said = finish(run, 0, code=2, env={**environment(), "PMI_SIZE": "2", "PYTHONPATH": str(without_mpi4py(tmp_path))})
     assert "MPI is not there (no mpi4py today): install it with scripts/setup.sh --mpi" in said
+
+
+def test_an_mpi_for_one_thread_is_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    said = finish(run, 2, code=None, env={**environment(), "MPI4PY_RC_THREAD_LEVEL": "single"})
+    assert "MPI was started for the first thread of a process only" in said
 
 
 def without_mpi4py(folder: Path) -> Path:
