@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import lmdb
@@ -56,6 +58,90 @@ def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, opti
     if ranks > 1:
         gradient = gradient_bytes(run)
         assert all(gradient <= line["bytes"] <= gradient + 2000 for line in took)
+
+
+def in_two_files(run: Path) -> str:
+    return (run / "solver.prototxt").read_text().replace("net:", "train_net:") + 'test_net: "net.prototxt"\n'
+
+
+def in_the_solver(run: Path, field: str) -> str:
+    net, solver = ((run / f"{name}.prototxt").read_text() for name in ("net", "solver"))
+    rest = 'test_net: "net.prototxt"' if field == "train_net_param" else ""
+    return solver.replace('net: "net.prototxt"', f"{field} {{ {net} }} {rest}")
+
+
+@pytest.mark.parametrize("field", ["train_net", "net_param", "train_net_param"])
+def test_wherever_the_network_stands_its_batches_are_divided(tmp_path, alone, field):
+    run = make_run(tmp_path / "run")
+    solver = in_two_files(run) if field == "train_net" else in_the_solver(run, field)
+    (run / "solver.prototxt").write_text(solver)
+    finish(run, 2, "--divide-batch")
+    assert_same_training(run, alone)
+
+
+def test_it_begins_with_weights_that_are_given(tmp_path, alone):
+    run = make_run(tmp_path / "run", iterations=0, snapshot=0)
+    given = alone / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel"
+    finish(run, 2, "--weights", str(given))
+    begun = parameters(run, 0)
+    for name, blobs in parameters(alone).items():
+        assert all(np.array_equal(*pair) for pair in zip(begun[name], blobs, strict=True)), name
+
+
+def test_a_snapshot_needs_no_weights(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    finish(run, 2)
+    solver = run / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("max_iter: 5", 'max_iter: 10 weights: "gone.caffemodel"'))
+    finish(run, 2, "--snapshot", "snapshots/run_iter_5.solverstate")
+    assert snapshots(run) == [5, 10]
+
+
+def test_stages_and_level_are_those_of_the_program_caffe(tmp_path):
+    run = make_run(tmp_path / "run", iterations=1, snapshot=0)
+    layer = 'type: "InnerProduct" bottom: "conv2" top: "{0}" inner_product_param {{ num_output: 1 }}'
+    for name, rule in (("staged", 'stage: "b"'), ("levelled", "min_level: 2"), ("not", 'not_stage: "a"')):
+        append(run / "net.prototxt", f'layer {{ name: "{name}" {layer.format(name)} include {{ {rule} }} }}')
+    finish(run, 2, "--stage", "a,b", "--level", "2")
+    assert {"staged", "levelled", "not"} & parameters(run, 1).keys() == {"staged", "levelled"}
+
+
+def test_what_a_signal_does_can_be_chosen(tmp_path):
+    run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
+    process = start(run, 2, "--sighup-effect", "stop", "--sigint-effect", "none")
+    wait_until(run, "Iteration 10 ")
+    os.kill(pids(run, 2)[1], signal.SIGINT)
+    wait_until(run, f"Iteration {iteration(run) + 10} ")
+    os.kill(pids(run, 2)[1], signal.SIGHUP)
+    assert "Optimization stopped early" in wait_for(process, run)
+    assert len(snapshots(run)) == 1
+
+
+def iteration(run: Path) -> int:
+    return int(re.findall(r"Iteration (\d+) ", (run / "log").read_text())[-1])
+
+
+def test_large_broadcasts_go_in_pieces(tmp_path):
+    code = """
+from caffe_acu.distributed import communicator
+from mpi4py import MPI
+communicator._PIECE = 1000
+ranks = communicator.Ranks(MPI.COMM_WORLD, 60)
+data = bytearray(range(250)) * 10 if ranks.rank == 0 else bytearray(2500)
+ranks.broadcast(memoryview(data))
+print(bytes(data) == bytes(range(250)) * 10)
+ranks.close()
+"""
+    words = ["mpirun", "-np", "2", sys.executable, "-c", code]
+    said = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=100)
+    assert said.stdout.split() == ["True", "True"], said.stderr
+
+
+def test_a_full_disk_ends_only_the_measurement(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    said = finish(run, 0, "--timing", "/dev/full")
+    assert said.count("caffe-acu train: /dev/full: cannot be written: No space left on device; no more times") == 1
+    assert snapshots(run) == [5]
 
 
 def losses(folder: Path) -> dict[str, list[float]]:

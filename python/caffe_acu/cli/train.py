@@ -9,8 +9,8 @@ def register(subparsers) -> None:
         "train",
         help="train a network, with several processes or machines",
         description="Trains as `caffe train` does. Started by mpirun or srun, the processes train one network "
-        "together: each reads its share of the records, gradients are averaged, rank 0 logs and takes snapshots. batch_size is "
-        "that of each process, unless --divide-batch is given.",
+        "together: each reads its share of the records, gradients are averaged, rank 0 logs and takes snapshots. "
+        "batch_size is that of each process, unless --divide-batch is given.",
         epilog="examples: mpirun -np 4 caffe-acu train --solver solver.prototxt --resume auto; "
         "srun -N 2 --ntasks-per-node 4 caffe-acu train --solver solver.prototxt (docs/cluster.md)",
     )
