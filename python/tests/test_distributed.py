@@ -121,6 +121,37 @@ def iteration(run: Path) -> int:
     return int(re.findall(r"Iteration (\d+) ", (run / "log").read_text())[-1])
 
 
+MESSAGES = """
+import caffe, sys
+from caffe import _peers
+from caffe_acu.distributed.communicator import Alone
+
+class Listener(Alone):
+    size, heard, begun = 2, [], 0
+    def begin_iteration(self, iteration):
+        self.begun += 1
+    def start_sum(self, values):
+        self.heard.append(len(values))
+
+listener = Listener()
+caffe.set_mode_cpu()
+_peers.train(_peers.read_solver("solver.prototxt"), "", listener, int(sys.argv[1]), "stop", "snapshot")
+print(listener.begun, *listener.heard)
+"""
+
+
+@pytest.mark.parametrize(("bytes_", "messages"), [(0, [[0, 1, 2]]), (1, [[2], [1], [0]]), (8000, [[1, 2], [0]])])
+def test_gradients_go_in_few_messages_from_the_last_layer_on(tmp_path, bytes_, messages):
+    """What a rank says of which layers; 64 bytes are the least. The other one, which is not there, says 0."""
+    run = make_run(tmp_path / "run", iterations=2, snapshot=0)
+    words = [sys.executable, "-c", MESSAGES, str(bytes_)]
+    said = subprocess.run(words, cwd=run, env=environment(), capture_output=True, text=True, check=True).stdout
+    of_layers = [sum(-(-blob.size // 16) * 16 for blob in blobs) for blobs in parameters(run, 2).values()]
+    gradients = [sum(of_layers[layer] for layer in message) for message in messages]
+    test = [3] * 3 + [3]  # loss and signals in each of its rounds; loss, accuracy and the sum of losses
+    assert list(map(int, said.split())) == [2, *test, *([*gradients, 3] * 2)]
+
+
 def test_large_broadcasts_go_in_pieces(tmp_path):
     code = """
 from caffe_acu.distributed import communicator
