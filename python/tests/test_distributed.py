@@ -4,11 +4,15 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 
+from caffe_acu.caffe_proto import caffe_pb2
 from mpi_runs import (
     BATCH,
     BATCH_NORM,
@@ -54,6 +58,121 @@ def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, opti
     if ranks > 1:
         gradient = gradient_bytes(run)
         assert all(gradient <= line["bytes"] <= gradient + 2000 for line in took)
+
+
+def in_two_files(run: Path) -> str:
+    return (run / "solver.prototxt").read_text().replace("net:", "train_net:") + 'test_net: "net.prototxt"\n'
+
+
+def in_the_solver(run: Path, field: str) -> str:
+    net, solver = ((run / f"{name}.prototxt").read_text() for name in ("net", "solver"))
+    rest = 'test_net: "net.prototxt"' if field == "train_net_param" else ""
+    return solver.replace('net: "net.prototxt"', f"{field} {{ {net} }} {rest}")
+
+
+@pytest.mark.parametrize("field", ["train_net", "net_param", "train_net_param"])
+def test_wherever_the_network_stands_its_batches_are_divided(tmp_path, alone, field):
+    run = make_run(tmp_path / "run")
+    solver = in_two_files(run) if field == "train_net" else in_the_solver(run, field)
+    (run / "solver.prototxt").write_text(solver)
+    finish(run, 2, "--divide-batch")
+    assert_same_training(run, alone)
+
+
+def test_it_begins_with_weights_that_are_given(tmp_path, alone):
+    run = make_run(tmp_path / "run", iterations=0, snapshot=0)
+    given = alone / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel"
+    finish(run, 2, "--weights", str(given))
+    begun = parameters(run, 0)
+    for name, blobs in parameters(alone).items():
+        assert all(np.array_equal(*pair) for pair in zip(begun[name], blobs, strict=True)), name
+
+
+def test_a_snapshot_needs_no_weights(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    finish(run, 2)
+    solver = run / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("max_iter: 5", 'max_iter: 10 weights: "gone.caffemodel"'))
+    finish(run, 2, "--snapshot", "snapshots/run_iter_5.solverstate")
+    assert snapshots(run) == [5, 10]
+
+
+def test_stages_and_level_are_those_of_the_program_caffe(tmp_path):
+    run = make_run(tmp_path / "run", iterations=1, snapshot=0)
+    layer = 'type: "InnerProduct" bottom: "conv2" top: "{0}" inner_product_param {{ num_output: 1 }}'
+    for name, rule in (("staged", 'stage: "b"'), ("levelled", "min_level: 2"), ("not", 'not_stage: "a"')):
+        append(run / "net.prototxt", f'layer {{ name: "{name}" {layer.format(name)} include {{ {rule} }} }}')
+    finish(run, 2, "--stage", "a,b", "--level", "2")
+    assert {"staged", "levelled", "not"} & parameters(run, 1).keys() == {"staged", "levelled"}
+
+
+def test_what_a_signal_does_can_be_chosen(tmp_path):
+    run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
+    process = start(run, 2, "--sighup-effect", "stop", "--sigint-effect", "none")
+    wait_until(run, "Iteration 10 ")
+    os.kill(pids(run, 2)[1], signal.SIGINT)
+    wait_until(run, f"Iteration {iteration(run) + 10} ")
+    os.kill(pids(run, 2)[1], signal.SIGHUP)
+    assert "Optimization stopped early" in wait_for(process, run)
+    assert len(snapshots(run)) == 1
+
+
+def iteration(run: Path) -> int:
+    return int(re.findall(r"Iteration (\d+) ", (run / "log").read_text())[-1])
+
+
+MESSAGES = """
+import caffe, sys
+from caffe import _peers
+from caffe_acu.distributed.communicator import Alone
+
+class Listener(Alone):
+    size, heard, begun = 2, [], 0
+    def begin_iteration(self, iteration):
+        self.begun += 1
+    def start_sum(self, values):
+        self.heard.append(len(values))
+
+listener = Listener()
+caffe.set_mode_cpu()
+_peers.train(_peers.read_solver("solver.prototxt"), "", listener, int(sys.argv[1]), "stop", "snapshot")
+print(listener.begun, *listener.heard)
+"""
+
+
+@pytest.mark.parametrize(("bytes_", "messages"), [(0, [[0, 1, 2]]), (1, [[2], [1], [0]]), (8000, [[1, 2], [0]])])
+def test_gradients_go_in_few_messages_from_the_last_layer_on(tmp_path, bytes_, messages):
+    """What a rank says of which layers; 64 bytes are the least. The other one, which is not there, says 0."""
+    run = make_run(tmp_path / "run", iterations=2, snapshot=0)
+    words = [sys.executable, "-c", MESSAGES, str(bytes_)]
+    said = subprocess.run(words, cwd=run, env=environment(), capture_output=True, text=True, check=True).stdout
+    of_layers = [sum(-(-blob.size // 16) * 16 for blob in blobs) for blobs in parameters(run, 2).values()]
+    gradients = [sum(of_layers[layer] for layer in message) for message in messages]
+    test = [3] * 3 + [3]  # loss and signals in each of its rounds; loss, accuracy and the sum of losses
+    assert list(map(int, said.split())) == [2, *test, *([*gradients, 3] * 2)]
+
+
+def test_large_broadcasts_go_in_pieces(tmp_path):
+    code = """
+from caffe_acu.distributed import communicator
+from mpi4py import MPI
+communicator._PIECE = 1000
+ranks = communicator.Ranks(MPI.COMM_WORLD, 60)
+data = bytearray(range(250)) * 10 if ranks.rank == 0 else bytearray(2500)
+ranks.broadcast(memoryview(data))
+print(bytes(data) == bytes(range(250)) * 10)
+ranks.close()
+"""
+    words = ["mpirun", "-np", "2", sys.executable, "-c", code]
+    said = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=100)
+    assert said.stdout.split() == ["True", "True"], said.stderr
+
+
+def test_a_full_disk_ends_only_the_measurement(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    said = finish(run, 0, "--timing", "/dev/full")
+    assert said.count("caffe-acu train: /dev/full: cannot be written: No space left on device; no more times") == 1
+    assert snapshots(run) == [5]
 
 
 def losses(folder: Path) -> dict[str, list[float]]:
@@ -160,6 +279,32 @@ def test_a_loss_that_is_not_finite_ends_the_job(tmp_path):
     assert len(lines) == 1 and "layer" in lines[0]
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_tells_why_while_others_still_send(tmp_path, rank):
+    """Gradients of one are under way when it fails. Freed memory is no longer there (mallopt(3))."""
+    run = make_run(tmp_path / "run")
+    append(run / "net.prototxt", WIDE)
+    with lmdb.open(str(run / "images"), map_size=1 << 24) as records, records.begin(write=True) as changed:
+        key = f"{BATCH + 4 + rank:08}".encode()  # in the second iteration of this rank
+        nothing = [float("nan")] * (3 * 12 * 12)
+        changed.put(key, caffe_pb2.Datum(channels=3, height=12, width=12, float_data=nothing).SerializeToString())
+    net = run / "net.prototxt"
+    net.write_text(net.read_text().replace("shuffle: true", ""))
+    env = {**environment(), "MALLOC_MMAP_THRESHOLD_": "65536"}
+    said = finish(run, 2, "--divide-batch", "--overlap", "0.5", code=None, env=env)
+    assert re.search(f"train: rank {rank} on .*: Data layer 'data': the loss of iteration 1 is nan", said)
+    assert "Segmentation fault" not in said
+
+
+WIDE = """
+layer { name: "wide" type: "InnerProduct" bottom: "conv2" top: "wide"
+  inner_product_param { num_output: 6000 weight_filler { type: "xavier" } } }
+layer { name: "narrow" type: "InnerProduct" bottom: "wide" top: "narrow"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "more" type: "SoftmaxWithLoss" bottom: "narrow" bottom: "label" top: "more" }
+"""
+
+
 MISTAKES = {
     "no solver": (lambda run: (run / "solver.prototxt").unlink(), "solver.prototxt"),
     "no field": (lambda run: append(run / "solver.prototxt", "base_lrr: 1"), "solver.prototxt:.*base_lr"),
@@ -193,6 +338,12 @@ def test_processes_that_do_not_see_each_other_are_refused(tmp_path):
     assert "2 processes were started, but MPI sees 1: mpi4py uses another MPI (Open MPI)" in said
     said = finish(run, 0, code=2, env={**environment(), "PMI_SIZE": "2", "PYTHONPATH": str(without_mpi4py(tmp_path))})
     assert "MPI is not there (no mpi4py today): install it with scripts/setup.sh --mpi" in said
+
+
+def test_an_mpi_for_one_thread_is_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    said = finish(run, 2, code=None, env={**environment(), "MPI4PY_RC_THREAD_LEVEL": "single"})
+    assert "MPI was started for the first thread of a process only" in said
 
 
 def without_mpi4py(folder: Path) -> Path:

@@ -243,7 +243,9 @@ def test_pycaffe(folder, tmp_path):
 @needs_python
 def test_caffe_acu_trains_with_it(folder, job):
     """The command is of this Python; Caffe, which it finds first, of the folder."""
-    code = "import caffe._peers, sys; print(caffe._peers.__file__); from caffe_acu.cli.main import main; sys.exit(main())"
+    code = (
+        "import caffe._peers, sys; print(caffe._peers.__file__); from caffe_acu.cli.main import main; sys.exit(main())"
+    )
     command = (sys.executable, "-c", code, "train", "--solver", "solver.prototxt")
     result = run(folder / "bin" / "caffe-acu-env", *command, env={"PATH": "/usr/bin:/bin"}, cwd=job)
     assert result.returncode == 0, result.stderr

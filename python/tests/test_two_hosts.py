@@ -65,11 +65,25 @@ def through_the_cable(said: str) -> tuple[int, int]:
     return int(there), int(back)
 
 
-def test_mpi_sees_two_machines():
-    code = "from mpi4py import MPI; from caffe_acu.distributed.launch import neighbours; import os; "
-    code += "w = MPI.COMM_WORLD; print(w.rank, MPI.Get_processor_name(), *neighbours(w), os.uname().nodename)"
-    said = on_two_hosts("--ranks", "2", sys.executable, "-c", code)
-    expected = [f"{rank} acu-host{rank // 2 + 1} {rank % 2} 2 acu-host{rank // 2 + 1}" for rank in range(4)]
+SHARES = """
+import os
+from caffe_acu.distributed.launch import choose_gpu, neighbours, share_cores, world
+comm = world()
+del os.environ["CAFFE_ACU_THREADS"]
+share_cores(comm)
+print(comm.rank, os.uname().nodename, *neighbours(comm), choose_gpu([3, 5], comm), os.environ["CAFFE_ACU_THREADS"])
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_ranks_share_what_their_machine_has(ranks):
+    """Rank, host, rank and number of ranks there, GPU, threads."""
+    said = on_two_hosts("--ranks", str(ranks), sys.executable, "-c", SHARES)
+    threads = max(1, len(os.sched_getaffinity(0)) // ranks)
+    where = [divmod(rank, ranks) for rank in range(2 * ranks)]
+    expected = [
+        f"{rank} acu-host{host + 1} {here} {ranks} {(3, 5)[here]} {threads}" for rank, (host, here) in enumerate(where)
+    ]
     assert sorted(said.stdout.splitlines()) == expected, said.stderr
 
 
