@@ -55,11 +55,12 @@ endforeach()
 
 set(PACKAGED_MODULES "")
 if(CAFFE_ACU_PYTHON)
-  set_target_properties(pycaffe PROPERTIES INSTALL_RPATH "$ORIGIN/../../lib")
-  install(TARGETS pycaffe LIBRARY DESTINATION python/caffe)
+  set(modules pycaffe pycaffe_peers)
+  set_target_properties(${modules} PROPERTIES INSTALL_RPATH "$ORIGIN/../../lib")
+  install(TARGETS ${modules} LIBRARY DESTINATION python/caffe)
   install(DIRECTORY "${PYTHON_DIR}/caffe" DESTINATION python
-    PATTERN _caffe.so EXCLUDE PATTERN test EXCLUDE PATTERN __pycache__ EXCLUDE)
-  set(PACKAGED_MODULES "$<TARGET_FILE:pycaffe>")
+    PATTERN "_*.so" EXCLUDE PATTERN test EXCLUDE PATTERN __pycache__ EXCLUDE)
+  list(TRANSFORM modules REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE PACKAGED_MODULES)
 endif()
 
 # ---- What is only copied

@@ -97,7 +97,9 @@ run() {  # TARGET
   count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
   local what=none
   if [ $code -ne 0 ] && [ -z "$interrupted" ]; then
-    what=$(grep -aoE '(SUMMARY: .*|ERROR: libFuzzer: .*|[A-Za-z.]*(Error|Exception|Escaped): .*)' "$log" | head -1 | cut -c1-100)
+    # An exception in Python comes first, and may have no words; "fuzz target exited" is what libFuzzer makes of it.
+    what=$(grep -aoE '^([A-Za-z_.]*(Error|Exception|Escaped|Exit)(: .*)?$|SUMMARY: .*)|ERROR: libFuzzer: .*' "$log" |
+      head -1 | cut -c1-100)
     what=${what:-"exit code $code, see $log"}
     failed=1
   fi

@@ -9,4 +9,5 @@ scripts/setup.sh --tests "$@"
 ctest --test-dir build --output-on-failure
 # Upstream's tests of pycaffe, but for the one that draws networks, which needs Graphviz; they leave files.
 (cd build && ../.venv/bin/python -m pytest -q -W ignore python/caffe/test --ignore python/caffe/test/test_draw.py)
-.venv/bin/python -m pytest -q
+# Tests that share a costly start are in one file, and stay together.
+.venv/bin/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -117,6 +117,8 @@ void Train(const std::string& solver_bytes, const std::string& snapshot, const b
   Caffe::set_multiprocess(true);
   SignalHandler signals(Action(sigint_effect), Action(sighup_effect));
   const shared_ptr<Solver<float>> solver(SolverRegistry<float>::CreateSolver(param));
+  // After an exception another thread may still send gradients, until the process ends: their memory has to stay.
+  auto* const kept = new shared_ptr<Solver<float>>(solver);
   if (!snapshot.empty()) solver->Restore(snapshot.c_str());
   PeersOptions options;
   options.message_bytes = message_bytes;
@@ -128,6 +130,7 @@ void Train(const std::string& solver_bytes, const std::string& snapshot, const b
   Peers<float>::Join(solver.get(), &others, signals.GetActionFunction(), options);
   const Unlocked unlocked(!HasPythonLayer({solver->net()}) && !HasPythonLayer(solver->test_nets()));
   Peers<float>::Solve(solver.get());
+  delete kept;
 }
 
 // As the program caffe reads them, messages of older versions and mistakes included; serialized.

@@ -7,27 +7,17 @@
 #include "boost/filesystem.hpp"
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solver_factory.hpp"
-#include "caffe/util/io.hpp"
 #include "caffe_acu/snapshot/snapshot.hpp"
 #include "caffe_acu/tests/expect_error.hpp"
+#include "caffe_acu/tests/mode_case.hpp"
 
 namespace caffe {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Runs in the mode that is its parameter.
-class FiniteTest : public ::testing::TestWithParam<Caffe::Brew> {
+class FiniteTest : public ModeCase {
  protected:
   typedef shared_ptr<Solver<float>> SolverPtr;
-
-  void SetUp() override {
-    Caffe::set_mode(GetParam());
-    MakeTempDir(&folder_);
-  }
-  void TearDown() override {
-    boost::filesystem::remove_all(folder_);
-    Caffe::set_mode(Caffe::CPU);
-  }
 
   SolverPtr Make(const std::string& more = "lr_policy: 'fixed' ", const std::string& layers = "") {
     SolverParameter param;
@@ -50,8 +40,6 @@ class FiniteTest : public ::testing::TestWithParam<Caffe::Brew> {
     return solver->net()->layer_by_name(layer)->blobs()[0].get();
   }
   bool Exists(const std::string& name) const { return boost::filesystem::exists(folder_ + "/" + name); }
-
-  std::string folder_;
 };
 
 TEST_P(FiniteTest, AFiniteTrainingGoesOn) { EXPECT_NO_THROW(Make()->Step(3)); }
@@ -117,9 +105,6 @@ TEST_P(FiniteTest, LabelsOutOfRange) {
                                                          : "layer 'loss': .*its labels are from 0 to 77");
 }
 
-INSTANTIATE_TEST_CASE_P(CPU, FiniteTest, ::testing::Values(Caffe::CPU));
-#ifndef CPU_ONLY
-INSTANTIATE_TEST_CASE_P(GPU, FiniteTest, ::testing::Values(Caffe::GPU));
-#endif
+INSTANTIATE_MODES(FiniteTest);
 
 }  // namespace caffe

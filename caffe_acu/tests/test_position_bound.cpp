@@ -8,6 +8,7 @@
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solver_factory.hpp"
 #include "caffe_acu/tests/expect_error.hpp"
+#include "caffe_acu/tests/mode_case.hpp"
 
 namespace caffe {
 namespace {
@@ -26,11 +27,10 @@ class Warnings : public google::LogSink {
 
 }  // namespace
 
-/// Runs in the mode that is its parameter.
-class PositionBoundTest : public ::testing::TestWithParam<Caffe::Brew> {
+class PositionBoundTest : public ModeCase {
  protected:
   void SetUp() override {
-    Caffe::set_mode(GetParam());
+    ModeCase::SetUp();
     SolverParameter param;
     CHECK(google::protobuf::TextFormat::ParseFromString(
         "base_lr: 0.1 lr_policy: 'fixed' max_iter: 100 display: 0 random_seed: 3 snapshot_after_train: false "
@@ -40,7 +40,6 @@ class PositionBoundTest : public ::testing::TestWithParam<Caffe::Brew> {
         "layer { name: 'loss' type: 'Reduction' bottom: 'y' top: 'loss' loss_weight: 1 } }", &param));
     solver_.reset(SolverRegistry<double>::CreateSolver(param));
   }
-  void TearDown() override { Caffe::set_mode(Caffe::CPU); }
 
   Blob<double>* Positions(int blob) { return solver_->net()->layer_by_name("acu")->blobs()[blob].get(); }
 
@@ -84,9 +83,6 @@ TEST_P(PositionBoundTest, TheSolverWatches) {
   EXPECT_NE(warnings.lines[0].find("synapse 0 is at (-1, 101) in iteration 0"), std::string::npos) << warnings.lines[0];
 }
 
-INSTANTIATE_TEST_CASE_P(CPU, PositionBoundTest, ::testing::Values(Caffe::CPU));
-#ifndef CPU_ONLY
-INSTANTIATE_TEST_CASE_P(GPU, PositionBoundTest, ::testing::Values(Caffe::GPU));
-#endif
+INSTANTIATE_MODES(PositionBoundTest);
 
 }  // namespace caffe

@@ -12,27 +12,21 @@
 #include "boost/filesystem.hpp"
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solver_factory.hpp"
-#include "caffe/util/io.hpp"
 #include "caffe_acu/tests/active_case.hpp"
 #include "caffe_acu/tests/expect_error.hpp"
+#include "caffe_acu/tests/mode_case.hpp"
 
 namespace caffe {
 
-/// Runs in the mode that is its parameter.
-class PositionLogTest : public ::testing::TestWithParam<Caffe::Brew> {
+class PositionLogTest : public ModeCase {
  protected:
   typedef shared_ptr<Solver<float>> SolverPtr;
   typedef std::vector<float> Values;
   typedef std::map<int64_t, Values> Records;
 
   void SetUp() override {
-    Caffe::set_mode(GetParam());
-    MakeTempDir(&folder_);
+    ModeCase::SetUp();
     path_ = folder_ + "/positions.log";
-  }
-  void TearDown() override {
-    boost::filesystem::remove_all(folder_);
-    Caffe::set_mode(Caffe::CPU);
   }
 
   // Layers of one set of 9 synapses, and of two sets of 2, that are to map constant images onto zeros.
@@ -121,7 +115,7 @@ class PositionLogTest : public ::testing::TestWithParam<Caffe::Brew> {
     for (const auto& record : records) iterations.push_back(record.first);
     return iterations;
   }
-  std::string folder_, path_;
+  std::string path_;
 };
 
 constexpr size_t PositionLogTest::kValues, PositionLogTest::kRecord;
@@ -308,9 +302,6 @@ TEST_P(PositionLogTest, NetsWithoutPositionsWriteNothing) {
   EXPECT_FALSE(boost::filesystem::exists(path_));
 }
 
-INSTANTIATE_TEST_CASE_P(CPU, PositionLogTest, ::testing::Values(Caffe::CPU));
-#ifndef CPU_ONLY
-INSTANTIATE_TEST_CASE_P(GPU, PositionLogTest, ::testing::Values(Caffe::GPU));
-#endif
+INSTANTIATE_MODES(PositionLogTest);
 
 }  // namespace caffe

@@ -4,18 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "boost/filesystem.hpp"
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solver_factory.hpp"
-#include "caffe/util/io.hpp"
 #include "caffe_acu/tests/active_case.hpp"
 #include "caffe_acu/tests/expect_error.hpp"
 #include "caffe_acu/tests/host_waits.hpp"
+#include "caffe_acu/tests/mode_case.hpp"
 
 namespace caffe {
 
-/// Runs in the mode that is its parameter.
-class PositionStepTest : public ::testing::TestWithParam<Caffe::Brew> {
+class PositionStepTest : public ModeCase {
  protected:
   typedef shared_ptr<Solver<double>> SolverPtr;
   typedef std::vector<double> Values;
@@ -29,15 +27,6 @@ class PositionStepTest : public ::testing::TestWithParam<Caffe::Brew> {
     std::string layers = "";                         // further layers, between the ACU and the loss
     int batch = 4;
   };
-
-  void SetUp() override {
-    Caffe::set_mode(GetParam());
-    MakeTempDir(&folder_);
-  }
-  void TearDown() override {
-    boost::filesystem::remove_all(folder_);
-    Caffe::set_mode(Caffe::CPU);
-  }
 
   // An ACU that is to map constant images onto constant targets.
   SolverPtr Make(const Options& o) {
@@ -101,7 +90,6 @@ class PositionStepTest : public ::testing::TestWithParam<Caffe::Brew> {
 
   static constexpr double kRate = 0.1f;  // as the solver, which reads single precision, has it
   const Values start_ = {-1, 0, 1, -1, 0, 1, -1, 0, 1, -1, -1, -1, 0, 0, 0, 1, 1, 1};
-  std::string folder_;
 };
 
 TEST_P(PositionStepTest, AStepHasTheLengthOfTheRateAndTheDirectionOfTheGradient) {
@@ -453,9 +441,6 @@ TEST_P(PositionStepTest, AStudentRecoversADifferentShapeForEachGroup) {
 }
 
 // The names tell a machine without a GPU what to leave out.
-INSTANTIATE_TEST_CASE_P(CPU, PositionStepTest, ::testing::Values(Caffe::CPU));
-#ifndef CPU_ONLY
-INSTANTIATE_TEST_CASE_P(GPU, PositionStepTest, ::testing::Values(Caffe::GPU));
-#endif
+INSTANTIATE_MODES(PositionStepTest);
 
 }  // namespace caffe

@@ -9,6 +9,7 @@ _NUMBERS = frozenset(
     ("layers", "parameters", "multiply-adds", "in short", "sets", "K", "synapse")
     + ("moved", "at most", "radius", "spread", "taps", "zeros", "mean", "rms", "dx", "dy")
     + ("dropped", "difference", "of limit")
+    + ("nodes", "workers", "ms", "after", "overlapped")
 )
 
 
@@ -20,11 +21,16 @@ def aligned(table: Table) -> str:
 
 def _justified(line: Line, head: Line, widths: Sequence[int]) -> list[str]:
     return [
-        cell.rjust(width) if title in _NUMBERS else cell.ljust(width)
+        cell.rjust(width) if _is_number(title) else cell.ljust(width)
         for cell, title, width in zip(line, head, widths, strict=True)
     ]
 
 
 def markdown(table: Table) -> str:
-    rule = tuple("---:" if title in _NUMBERS else "---" for title in table[0])
+    rule = tuple("---:" if _is_number(title) else "---" for title in table[0])
     return "\n".join("| " + " | ".join(line) + " |" for line in (table[0], rule, *table[1:]))
+
+
+def _is_number(title: str) -> bool:
+    """By what stands after the colon, where there is one: "10 Gb/s: ms"."""
+    return title.rpartition(": ")[2] in _NUMBERS

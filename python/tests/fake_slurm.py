@@ -30,6 +30,8 @@ print(number)
 """,
     "srun": r"""
 import os, sys
+from pathlib import Path
+Path(os.environ["FAKE_SLURM"], "srun").write_text("\n".join(sys.argv[1:]))
 command = sys.argv[1:]
 while command[0].startswith("-"):
     del command[0]
@@ -69,6 +71,11 @@ def arguments(folder: Path) -> list[list[str]]:
     """Of `sbatch`, for each job in their order."""
     jobs = sorted((folder / "jobs").glob("*.arguments"), key=lambda path: int(path.stem))
     return [path.read_text().split("\n") for path in jobs]
+
+
+def srun_arguments(folder: Path) -> list[str]:
+    """Of the last `srun`."""
+    return (folder / "jobs/srun").read_text().split("\n")
 
 
 def cancel(folder: Path, number: int) -> None:

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.net_param import read_net
+from resume_runs import snapshots
 
 RECORDS, BATCH, ITERATIONS = 30, 8, 20
 _NET = """
@@ -86,11 +89,14 @@ def environment() -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("GLOG_")}, **choices}
 
 
-def start(folder: Path, ranks: int, *options: str, **popen: Any) -> subprocess.Popen:
-    """Its log is ``log``."""
+def start(
+    folder: Path, ranks: int, *options: str, launcher: Sequence[str | Path] = (), **popen: Any
+) -> subprocess.Popen:
+    """Its log is ``log``. ``launcher``: what starts the processes in place of mpirun, if ``ranks`` is 0."""
     popen.setdefault("env", environment())
+    words = [*launcher, *command(ranks, *options)]
     with (folder / "log").open("w") as log:
-        return subprocess.Popen(command(ranks, *options), cwd=folder, stdout=log, stderr=subprocess.STDOUT, **popen)
+        return subprocess.Popen(words, cwd=folder, stdout=log, stderr=subprocess.STDOUT, **popen)
 
 
 def finish(folder: Path, ranks: int, *options: str, code: int | None = 0, **popen: Any) -> str:
@@ -112,17 +118,72 @@ def parameters(folder: Path, iteration: int = ITERATIONS) -> dict[str, list[np.n
     return {layer.name: [np.array(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
 
 
-def pids(folder: Path, ranks: int, launcher: subprocess.Popen) -> list[int]:
+def assert_same_training(folder: Path, expected: Path, iteration: int = ITERATIONS) -> None:
+    """Weights to 1e-4 of the largest, positions, which are the last two blobs of an active layer, to 1e-3 pixels."""
+    ours, theirs = parameters(folder, iteration), parameters(expected, iteration)
+    assert ours.keys() == theirs.keys()
+    moved = 0.0
+    for name in ours:
+        for i, (one, other) in enumerate(zip(ours[name], theirs[name], strict=True)):
+            is_position = name.startswith("conv") and i >= 2
+            assert np.abs(one - other).max() <= (1e-3 if is_position else 1e-4 * np.abs(other).max()), (name, i)
+            if is_position:
+                moved = max(moved, np.abs(other - np.round(other)).max())
+    assert moved > 0.05  # pixels, from the lattice
+
+
+def gradient_bytes(folder: Path, iteration: int = ITERATIONS) -> int:
+    """Of all parameters, learned or not."""
+    return 4 * sum(blob.size for blobs in parameters(folder, iteration).values() for blob in blobs)
+
+
+def pids(folder: Path, ranks: int) -> list[int]:
     """The processes of the ranks, in their order."""
     found = {}
     for process in Path("/proc").iterdir():
         try:
             words = (process / "environ").read_bytes().split(b"\0")
-            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
+            cwd = (process / "cwd").readlink()
+        except OSError:
             continue
         rank = next((word for word in words if word.startswith(b"OMPI_COMM_WORLD_RANK=")), None)
-        if rank and parent == launcher.pid:
+        if rank and cwd == folder:
             found[int(rank.partition(b"=")[2])] = int(process.name)
     assert sorted(found) == list(range(ranks))
     return [found[rank] for rank in range(ranks)]
+
+
+def wait_until(run: Path, words: str) -> None:
+    """Until the log has them."""
+    wait_for_truth(lambda: words in (run / "log").read_text(), f"never said: {words}")
+
+
+def wait_for_snapshot(run: Path) -> None:
+    wait_for_truth(lambda: snapshots(run), "no snapshot")
+
+
+def wait_for_death(processes: list[int]) -> None:
+    wait_for_truth(lambda: not any(map(_is_alive, processes)), "ranks live on")
+
+
+def wait_for_truth(condition: Callable[[], bool], otherwise: str) -> None:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begin + 100, otherwise
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    """Also false for one that has ended and that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def goes_on(run: Path) -> None:
+    """That a training which was ended goes on, from the last snapshot that is there."""
+    solver = run / "solver.prototxt"
+    last = snapshots(run)[-1]
+    solver.write_text(solver.read_text().replace("max_iter: 100000", f"max_iter: {last + 5}"))
+    assert f"going on from snapshots/run_iter_{last}." in finish(run, 2, "--resume", "auto")

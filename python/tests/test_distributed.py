@@ -4,15 +4,33 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 
-from caffe_acu.net_param import read_net
-from mpi_runs import BATCH, BATCH_NORM, ITERATIONS, environment, finish, make_run, parameters, pids, require_mpi, start
+from caffe_acu.caffe_proto import caffe_pb2
+from mpi_runs import (
+    BATCH,
+    BATCH_NORM,
+    ITERATIONS,
+    assert_same_training,
+    environment,
+    finish,
+    goes_on,
+    gradient_bytes,
+    make_run,
+    parameters,
+    pids,
+    require_mpi,
+    start,
+    wait_for_death,
+    wait_for_snapshot,
+    wait_until,
+)
 from mpi_runs import wait as wait_for
 from resume_runs import complaints, snapshots
 
@@ -30,20 +48,6 @@ def alone(tmp_path_factory) -> Path:
     return folder
 
 
-def assert_same_training(folder: Path, expected: Path, iteration: int = ITERATIONS) -> None:
-    """Weights to 1e-4 of the largest, positions, which are the last two blobs of an active layer, to 1e-3 pixels."""
-    ours, theirs = parameters(folder, iteration), parameters(expected, iteration)
-    assert ours.keys() == theirs.keys()
-    moved = 0.0
-    for name in ours:
-        for i, (one, other) in enumerate(zip(ours[name], theirs[name], strict=True)):
-            is_position = name.startswith("conv") and i >= 2
-            assert np.abs(one - other).max() <= (1e-3 if is_position else 1e-4 * np.abs(other).max()), (name, i)
-            if is_position:
-                moved = max(moved, np.abs(other - np.round(other)).max())
-    assert moved > 0.05  # pixels, from the lattice
-
-
 @pytest.mark.parametrize(("ranks", "options"), [(2, ()), (4, ()), (2, ("--overlap", "0.001")), (1, ())])
 def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, options):
     run = make_run(tmp_path / "run")
@@ -52,9 +56,123 @@ def test_ranks_with_parts_of_the_batch_train_as_one(tmp_path, alone, ranks, opti
     took = [json.loads(line) for line in (run / "timing").read_text().splitlines()]
     assert [line["iteration"] for line in took] == list(range(ITERATIONS - 1))
     if ranks > 1:
-        net = read_net(run / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel")
-        floats = sum(len(blob.data) for layer in net.layer for blob in layer.blobs)
-        assert all(4 * floats <= line["bytes"] <= 4 * floats + 2000 for line in took)
+        gradient = gradient_bytes(run)
+        assert all(gradient <= line["bytes"] <= gradient + 2000 for line in took)
+
+
+def in_two_files(run: Path) -> str:
+    return (run / "solver.prototxt").read_text().replace("net:", "train_net:") + 'test_net: "net.prototxt"\n'
+
+
+def in_the_solver(run: Path, field: str) -> str:
+    net, solver = ((run / f"{name}.prototxt").read_text() for name in ("net", "solver"))
+    rest = 'test_net: "net.prototxt"' if field == "train_net_param" else ""
+    return solver.replace('net: "net.prototxt"', f"{field} {{ {net} }} {rest}")
+
+
+@pytest.mark.parametrize("field", ["train_net", "net_param", "train_net_param"])
+def test_wherever_the_network_stands_its_batches_are_divided(tmp_path, alone, field):
+    run = make_run(tmp_path / "run")
+    solver = in_two_files(run) if field == "train_net" else in_the_solver(run, field)
+    (run / "solver.prototxt").write_text(solver)
+    finish(run, 2, "--divide-batch")
+    assert_same_training(run, alone)
+
+
+def test_it_begins_with_weights_that_are_given(tmp_path, alone):
+    run = make_run(tmp_path / "run", iterations=0, snapshot=0)
+    given = alone / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel"
+    finish(run, 2, "--weights", str(given))
+    begun = parameters(run, 0)
+    for name, blobs in parameters(alone).items():
+        assert all(np.array_equal(*pair) for pair in zip(begun[name], blobs, strict=True)), name
+
+
+def test_a_snapshot_needs_no_weights(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    finish(run, 2)
+    solver = run / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("max_iter: 5", 'max_iter: 10 weights: "gone.caffemodel"'))
+    finish(run, 2, "--snapshot", "snapshots/run_iter_5.solverstate")
+    assert snapshots(run) == [5, 10]
+
+
+def test_stages_and_level_are_those_of_the_program_caffe(tmp_path):
+    run = make_run(tmp_path / "run", iterations=1, snapshot=0)
+    layer = 'type: "InnerProduct" bottom: "conv2" top: "{0}" inner_product_param {{ num_output: 1 }}'
+    for name, rule in (("staged", 'stage: "b"'), ("levelled", "min_level: 2"), ("not", 'not_stage: "a"')):
+        append(run / "net.prototxt", f'layer {{ name: "{name}" {layer.format(name)} include {{ {rule} }} }}')
+    finish(run, 2, "--stage", "a,b", "--level", "2")
+    assert {"staged", "levelled", "not"} & parameters(run, 1).keys() == {"staged", "levelled"}
+
+
+def test_what_a_signal_does_can_be_chosen(tmp_path):
+    run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
+    process = start(run, 2, "--sighup-effect", "stop", "--sigint-effect", "none")
+    wait_until(run, "Iteration 10 ")
+    os.kill(pids(run, 2)[1], signal.SIGINT)
+    wait_until(run, f"Iteration {iteration(run) + 10} ")
+    os.kill(pids(run, 2)[1], signal.SIGHUP)
+    assert "Optimization stopped early" in wait_for(process, run)
+    assert len(snapshots(run)) == 1
+
+
+def iteration(run: Path) -> int:
+    return int(re.findall(r"Iteration (\d+) ", (run / "log").read_text())[-1])
+
+
+MESSAGES = """
+import caffe, sys
+from caffe import _peers
+from caffe_acu.distributed.communicator import Alone
+
+class Listener(Alone):
+    size, heard, begun = 2, [], 0
+    def begin_iteration(self, iteration):
+        self.begun += 1
+    def start_sum(self, values):
+        self.heard.append(len(values))
+
+listener = Listener()
+caffe.set_mode_cpu()
+_peers.train(_peers.read_solver("solver.prototxt"), "", listener, int(sys.argv[1]), "stop", "snapshot")
+print(listener.begun, *listener.heard)
+"""
+
+
+@pytest.mark.parametrize(("bytes_", "messages"), [(0, [[0, 1, 2]]), (1, [[2], [1], [0]]), (8000, [[1, 2], [0]])])
+def test_gradients_go_in_few_messages_from_the_last_layer_on(tmp_path, bytes_, messages):
+    """What a rank says of which layers; 64 bytes are the least. The other one, which is not there, says 0."""
+    run = make_run(tmp_path / "run", iterations=2, snapshot=0)
+    words = [sys.executable, "-c", MESSAGES, str(bytes_)]
+    said = subprocess.run(words, cwd=run, env=environment(), capture_output=True, text=True, check=True).stdout
+    of_layers = [sum(-(-blob.size // 16) * 16 for blob in blobs) for blobs in parameters(run, 2).values()]
+    gradients = [sum(of_layers[layer] for layer in message) for message in messages]
+    test = [3] * 3 + [3]  # loss and signals in each of its rounds; loss, accuracy and the sum of losses
+    assert list(map(int, said.split())) == [2, *test, *([*gradients, 3] * 2)]
+
+
+def test_large_broadcasts_go_in_pieces(tmp_path):
+    code = """
+from caffe_acu.distributed import communicator
+from mpi4py import MPI
+communicator._PIECE = 1000
+ranks = communicator.Ranks(MPI.COMM_WORLD, 60)
+data = bytearray(range(250)) * 10 if ranks.rank == 0 else bytearray(2500)
+ranks.broadcast(memoryview(data))
+print(bytes(data) == bytes(range(250)) * 10)
+ranks.close()
+"""
+    words = ["mpirun", "-np", "2", sys.executable, "-c", code]
+    said = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=100)
+    assert said.stdout.split() == ["True", "True"], said.stderr
+
+
+def test_a_full_disk_ends_only_the_measurement(tmp_path):
+    run = make_run(tmp_path / "run", iterations=5)
+    said = finish(run, 0, "--timing", "/dev/full")
+    assert said.count("caffe-acu train: /dev/full: cannot be written: No space left on device; no more times") == 1
+    assert snapshots(run) == [5]
 
 
 def losses(folder: Path) -> dict[str, list[float]]:
@@ -116,9 +234,9 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000, snapshot=100000)
     process = start(run, 2)
     wait_until(run, "Iteration 50 ")
-    os.kill(pids(run, 2, process)[rank], signal.SIGHUP)
+    os.kill(pids(run, 2)[rank], signal.SIGHUP)
     wait_until(run, "Snapshotting solver state")
-    os.kill(pids(run, 2, process)[rank], signal.SIGTERM)
+    os.kill(pids(run, 2)[rank], signal.SIGTERM)
     said = wait_for(process, run)
     assert len(snapshots(run)) == 2 and "Optimization stopped early" in said
     # The same as if nobody had been stopped.
@@ -134,31 +252,20 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
 def test_a_rank_that_dies_ends_the_job_and_leaves_the_last_snapshot(tmp_path, rank):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start(run, 3)
-    wait_until(run, "Snapshotting solver state")
-    others = pids(run, 3, process)
+    wait_for_snapshot(run)
+    others = pids(run, 3)
     os.kill(others[rank], signal.SIGKILL)
     said = wait_for(process, run, None)
     assert re.search(f"process rank {rank} with PID .* exited on signal 9", said)
-    wait_for_truth(lambda: not any(is_alive(pid) for pid in others), "ranks live on")
-    solver = run / "solver.prototxt"
-    last = snapshots(run)[-1]
-    solver.write_text(solver.read_text().replace("max_iter: 100000", f"max_iter: {last + 5}"))
-    assert f"going on from snapshots/run_iter_{last}." in finish(run, 2, "--resume", "auto")
-
-
-def is_alive(pid: int) -> bool:
-    """Also false for one that has ended and that nobody has asked for."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    wait_for_death(others)
+    goes_on(run)
 
 
 def test_a_rank_that_says_nothing_ends_the_job(tmp_path):
     run = make_run(tmp_path / "run", iterations=100000)
     process = start(run, 2, "--timeout", "2")
     wait_until(run, "Iteration 10 ")
-    os.kill(pids(run, 2, process)[1], signal.SIGSTOP)
+    os.kill(pids(run, 2)[1], signal.SIGSTOP)
     said = wait_for(process, run, None)
     assert re.search("train: rank 0 on .*: the other ranks have not answered for 2 seconds", said)
 
@@ -170,6 +277,32 @@ def test_a_loss_that_is_not_finite_ends_the_job(tmp_path):
     said = finish(run, 2, code=1)
     lines = [line for line in said.splitlines() if line.startswith("caffe-acu train: rank")]
     assert len(lines) == 1 and "layer" in lines[0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_tells_why_while_others_still_send(tmp_path, rank):
+    """Gradients of one are under way when it fails. Freed memory is no longer there (mallopt(3))."""
+    run = make_run(tmp_path / "run")
+    append(run / "net.prototxt", WIDE)
+    with lmdb.open(str(run / "images"), map_size=1 << 24) as records, records.begin(write=True) as changed:
+        key = f"{BATCH + 4 + rank:08}".encode()  # in the second iteration of this rank
+        nothing = [float("nan")] * (3 * 12 * 12)
+        changed.put(key, caffe_pb2.Datum(channels=3, height=12, width=12, float_data=nothing).SerializeToString())
+    net = run / "net.prototxt"
+    net.write_text(net.read_text().replace("shuffle: true", ""))
+    env = {**environment(), "MALLOC_MMAP_THRESHOLD_": "65536"}
+    said = finish(run, 2, "--divide-batch", "--overlap", "0.5", code=None, env=env)
+    assert re.search(f"train: rank {rank} on .*: Data layer 'data': the loss of iteration 1 is nan", said)
+    assert "Segmentation fault" not in said
+
+
+WIDE = """
+layer { name: "wide" type: "InnerProduct" bottom: "conv2" top: "wide"
+  inner_product_param { num_output: 6000 weight_filler { type: "xavier" } } }
+layer { name: "narrow" type: "InnerProduct" bottom: "wide" top: "narrow"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "more" type: "SoftmaxWithLoss" bottom: "narrow" bottom: "label" top: "more" }
+"""
 
 
 MISTAKES = {
@@ -207,6 +340,12 @@ def test_processes_that_do_not_see_each_other_are_refused(tmp_path):
     assert "MPI is not there (no mpi4py today): install it with scripts/setup.sh --mpi" in said
 
 
+def test_an_mpi_for_one_thread_is_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    said = finish(run, 2, code=None, env={**environment(), "MPI4PY_RC_THREAD_LEVEL": "single"})
+    assert "MPI was started for the first thread of a process only" in said
+
+
 def without_mpi4py(folder: Path) -> Path:
     (folder / "mpi4py").mkdir()
     (folder / "mpi4py" / "__init__.py").write_text("raise ImportError('no mpi4py today')\n")
@@ -217,17 +356,6 @@ def test_more_processes_than_gpus_are_refused(tmp_path):
     run = make_run(tmp_path / "run")
     said = finish(run, 2, "--gpu", "0", code=None)
     assert "2 processes on this machine, but 1 GPUs: start one for each GPU" in said
-
-
-def wait_until(run: Path, words: str) -> None:
-    wait_for_truth(lambda: words in (run / "log").read_text(), f"never said: {words}")
-
-
-def wait_for_truth(condition: Callable[[], bool], otherwise: str) -> None:
-    begin = time.monotonic()
-    while not condition():
-        assert time.monotonic() < begin + 100, otherwise
-        time.sleep(0.02)
 
 
 def test_layers_that_all_read_the_same_are_warned_of(tmp_path):

@@ -113,7 +113,7 @@ def test_contents(folder):
     expected += ["share/caffe-acu/models/cvpr2017/plain_acu/solver.prototxt", "share/doc/caffe/LICENSE"]
     expected += ["share/doc/caffe-acu/LICENSE", "share/doc/libopencv-core406/copyright"]
     if option("CAFFE_ACU_PYTHON") != "OFF":
-        expected += ["python/caffe/_caffe.so", "python/caffe/proto/caffe_pb2.py"]
+        expected += [f"python/caffe/{name}" for name in ("_caffe.so", "_peers.so", "proto/caffe_pb2.py")]
     assert [name for name in expected if not (folder / name).is_file()] == []
     version = (folder / "share" / "caffe-acu" / "VERSION").read_text()
     assert re.search(r"^commit ([0-9a-f]{40}(-dirty)?|unknown)$", version, re.M)
@@ -238,6 +238,19 @@ def test_pycaffe(folder, tmp_path):
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     result = run(folder / "bin" / "caffe-acu-env", "python3", "-c", code, env=environment, cwd=tmp_path)
     assert result.stdout == f"{folder}/python/caffe/__init__.py True\n", result.stderr
+
+
+@needs_python
+def test_caffe_acu_trains_with_it(folder, job):
+    """The command is of this Python; Caffe, which it finds first, of the folder."""
+    code = (
+        "import caffe._peers, sys; print(caffe._peers.__file__); from caffe_acu.cli.main import main; sys.exit(main())"
+    )
+    command = (sys.executable, "-c", code, "train", "--solver", "solver.prototxt")
+    result = run(folder / "bin" / "caffe-acu-env", *command, env={"PATH": "/usr/bin:/bin"}, cwd=job)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{folder}/python/caffe/_peers.so\n"
+    assert (job / "trained_iter_3.caffemodel.h5").exists()
 
 
 def compile_c(path: Path, code: str, *options: object) -> None:

@@ -75,7 +75,7 @@ def test_the_settings_tell_what_a_run_is(tmp_path, data):
     assert json.loads((folder / "run.json").read_text()) == {
         "model": "cvpr2017/plain_acu", "seed": 2, "scale": 64, "max_iter": 1000, "warmup_iter": 156,
         "data": str(data), "limit": 100, "start": None,
-        "differs": "500 of 50,000 images to train, 100 of 10,000 images to test",
+        "differs": "500 of 50,000 images to train, 100 of 10,000 images to test", "gpus_per_run": 1,
     }  # fmt: skip
     assert solver_of(folder).position_log == "positions.log" and solver_of(folder).position_interval == 1
     full = solver_of(prepared(tmp_path / "full", training("plain_acu"), data))
@@ -124,6 +124,46 @@ def test_whole_data_sets_have_the_official_numbers_of_images():
         assert data_set.images == (found.train, found.test)
     for data_set, found in ((CVPR_CIFAR10, CIFAR10), (CVPR_CIFAR100, CIFAR100), (GROUPED_CIFAR10, CIFAR10)):
         assert data_set.images == (sum(found.train.values()), sum(found.test.values()))
+
+
+def test_several_gpus_share_the_batch_of_the_paper(tmp_path, data):
+    """Caffe reads batch_size images for every GPU; tests run on the first one alone."""
+    alone, four = (prepared(tmp_path / str(n), training("plain_acu"), data, gpus_per_run=n) for n in (1, 4))
+    nets = [read_prototxt(folder / "train_val.prototxt") for folder in (alone, four)]
+    batches = [[layer.data_param.batch_size for layer in net.layer if layer.type == "Data"] for net in nets]
+    assert batches == [[64, 100], [16, 100]]
+    for net in nets:
+        next(layer for layer in net.layer if layer.type == "Data").data_param.batch_size = 1
+    assert nets[0] == nets[1]
+    assert solver_of(alone) == solver_of(four)
+    assert read_settings(four).gpus_per_run == 4
+
+
+def test_a_run_keeps_its_number_of_gpus(tmp_path, data, capsys):
+    from caffe_acu.cli.main import main
+
+    folder = prepared(tmp_path, training("plain"), data, gpus_per_run=2)
+    (folder / "train.log").write_text("")
+    with pytest.raises(UserError, match=r"seed1: holds a run with --gpus-per-run 2, not 4: give the same options"):
+        prepared(tmp_path, training("plain"), data, gpus_per_run=4)
+    for words, message in (
+        ([], "was prepared with --gpus-per-run 2, and is to train on 0 GPUs: give it as many"),
+        (["--gpu", "0"], "was prepared with --gpus-per-run 2, and is to train on 1 GPUs: give it as many"),
+        (["--gpus", "3"], "--gpus names 1, and the run was prepared with --gpus-per-run 2"),
+    ):
+        assert main(["run", str(folder), *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert not (folder / "env.json").exists()
+
+
+def test_a_run_of_an_earlier_version_had_one_gpu(tmp_path, data):
+    path = prepared(tmp_path, training("plain"), data) / "run.json"
+    written = json.loads(path.read_text())
+    del written["gpus_per_run"]
+    path.write_text(json.dumps(written))
+    (path.parent / "train.log").write_text("")
+    assert prepared(tmp_path, training("plain"), data) == path.parent
 
 
 def test_a_prepared_run_is_kept_and_not_mixed_with_another(tmp_path, data):
@@ -204,6 +244,15 @@ def test_another_data_set_is_refused_with_the_command_that_makes_the_right_one(t
         (["cvpr2017", "table9"], "no such table; there are table2, table3, table4, poster_ablation, figure4, figure5"),
         (["cvpr", "table2"], "cvpr: no such paper; there are cvpr2017, grouped\n"),
         (["cvpr2017", "table2", "--runs-per-gpu", "2"], "--runs-per-gpu 2: needs --gpus"),
+        (["cvpr2017", "table2", "--gpus-per-run", "2"], "--gpus-per-run 2: needs --gpus, the GPUs that train a run"),
+        (
+            ["cvpr2017", "table2", "--gpus", "0,1", "--gpus-per-run", "4"],
+            "--gpus-per-run 4: --gpus names 2: name as many",
+        ),
+        (
+            ["cvpr2017", "table2", "--gpus", "0,1,2", "--gpus-per-run", "3"],
+            "--gpus-per-run 3: cvpr2017/plain trains on 64 images at a time: give one of 1, 2, 4, 8, 16, 32, 64\n",
+        ),
         (["cvpr2017", "table2", "--data", "cifar10"], "--data cifar10: it takes NAME=FOLDER"),
         (["cvpr2017", "table2", "--data", "mnist=x"], "uses cifar10, cifar100"),
         (["cvpr2017", "table2", "--seeds", "0"], "--seeds is 0: it takes 1 or more"),
@@ -228,6 +277,7 @@ def test_bad_options_end_in_one_line(tmp_path, capsys, monkeypatch, words, messa
         (["--gpus", "0,"], "argument --gpus: '' is no number of a GPU, such as 0\n"),
         (["--gpus=-1"], "argument --gpus: '-1' is no number of a GPU, such as 0\n"),
         (["--runs-per-gpu", "0"], "argument --runs-per-gpu: '0': it takes 1 or more\n"),
+        (["--gpus-per-run", "x"], "argument --gpus-per-run: 'x': it takes 1 or more\n"),
     ],
 )
 def test_numbers_of_gpus_that_are_none_are_told_in_words(capsys, words, message):

@@ -30,9 +30,10 @@ pytest.importorskip("snakemake_executor_plugin_slurm")
 PROFILE = Path(__file__).resolve().parents[2] / "scripts/slurm"
 
 
-def graph(tmp_path: Path, needed: Plan, profile: Path) -> str:
+def graph(tmp_path: Path, needed: Plan, profile: Path, gpus_per_run: int = 1) -> str:
     """What Snakemake would do."""
-    machines = Machines(8, (0,), executor="slurm", profile=profile)
+    gpus = tuple(range(gpus_per_run))
+    machines = Machines(8, gpus, executor="slurm", profile=profile, gpus_per_run=gpus_per_run)
     config = write_workflow(tmp_path, needed, 1, needed.trainings, machines)
     line = [*snakemake_command(tmp_path, config, machines), "--dry-run", "--printshellcmds"]
     called = subprocess.run(
@@ -55,6 +56,20 @@ def test_the_graph_is_taken(tmp_path):
     assert all(int(job.partition("mem_mb=")[2].partition(",")[0]) < 6000 for job in jobs[1:])  # a GPU has memory
 
 
+def test_a_job_asks_for_as_many_gpus_as_its_run_has(tmp_path):
+    told = graph(tmp_path, plan("cvpr2017", "figure5"), PROFILE, 4)
+    assert "gres=gpu:4" in told and " --gpu 0,1,2,3 --minutes 1440 > " in told
+
+
+def test_a_profile_may_name_the_kind_of_gpu(tmp_path):
+    text = (PROFILE / "config.yaml").read_text()
+    commented = text.partition("# set-resources:")[1:]
+    lines = [line.removeprefix("# ") for line in "".join(commented).splitlines()]
+    (tmp_path / "config.yaml").write_text("\n".join([text, *lines, ""]))
+    told = graph(tmp_path, plan("cvpr2017", "figure5"), tmp_path)
+    assert "gres=gpu:a100:1" in told
+
+
 def test_a_profile_need_not_limit_the_time(tmp_path):
     text = (PROFILE / "config.yaml").read_text().replace("runtime: 1440", "slurm_partition: long")
     (tmp_path / "config.yaml").write_text(text)
@@ -66,6 +81,13 @@ def test_a_profile_need_not_limit_the_time(tmp_path):
 def test_a_job_has_one_gpu(gpus):
     with pytest.raises(UserError, match="--executor slurm: the job of a run has one GPU, its number 0: give --gpus 0"):
         Machines(8, **gpus, executor="slurm", profile=PROFILE)
+
+
+@pytest.mark.parametrize("gpus", [(0,), (0, 1, 2), (1, 2)], ids=str)
+def test_a_job_with_several_gpus_has_them_from_0(gpus):
+    message = "the job of a run has 2 GPUs, numbered from 0: give --gpus 0,1$|names 1: name as many, or more$"
+    with pytest.raises(UserError, match=message):
+        Machines(8, gpus, executor="slurm", profile=PROFILE, gpus_per_run=2)
 
 
 def test_a_job_is_interrupted_before_its_time_is_over():

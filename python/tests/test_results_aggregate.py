@@ -238,6 +238,16 @@ def test_a_short_run_copied_among_full_ones_does_not_count(tmp_path, settings):
     assert "eft out" in note and str(tmp_path) not in note
 
 
+def test_on_how_many_gpus_runs_trained_is_told(tmp_path):
+    gpus = {"gpus": ["H100", "H100"]}
+    write_run(tmp_path, BASE, 1, 6.0, environment=gpus)
+    write_run(tmp_path, BASE, 2, 6.0, environment={**gpus, "gpus_per_run": 2}, gpus_per_run=2)
+    note = (
+        "runs on 2 kinds of hardware: A processor, 2 cores; H100; H100 | A processor, 2 cores; H100; H100; 2 GPUs a run"
+    )
+    assert results(tmp_path, "grouped", "table1")["notes"] == [note]
+
+
 def test_environments_are_told_once_and_mixtures_named(tmp_path):
     write_runs(tmp_path, BASE, [6.0, 6.1])
     found = results(tmp_path, "grouped", "table1")

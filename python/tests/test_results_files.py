@@ -143,12 +143,15 @@ def test_rows_of_two_data_sets_are_told_apart(tmp_path, shown):
 
 def test_settings_of_the_page(tmp_path, shown):
     write_run(tmp_path, ACU, 1)
-    write_run(tmp_path, ACU, 2, limit=50, data="/somewhere/lmdb-gcn")
+    write_run(tmp_path, ACU, 2, limit=50, data="/somewhere/lmdb-gcn", gpus_per_run=4)
     write(tmp_path, "grouped", "table1")
     texts = {setting["row"]: setting["text"] for setting in shown[0]["settings"]}
     assert texts["3x3 Conv"] == "not run"
     common = "64,000 iterations, positions fixed for the first 100, base_lr 0.1, type Nesterov, data"
-    assert texts["3x3 ACU"] == (f"{common} data/cifar10/lmdb-gcn; seed 1; {common} lmdb-gcn, limit 50; seed 2")
+    divided = "batches divided among 4 GPUs"
+    assert texts["3x3 ACU"] == (
+        f"{common} data/cifar10/lmdb-gcn; seed 1; {common} lmdb-gcn, limit 50, {divided}; seed 2"
+    )
 
 
 def test_shapes_of_the_page(tmp_path, shown, monkeypatch):

@@ -113,7 +113,7 @@ def test_a_damaged_table_is_named(tmp_path, text):
         )
         for wrong in (
             {"seed": "1"}, {"seed": -1}, {"seed": True}, {"scale": 0}, {"scale": None}, {"max_iter": 1.5},
-            {"warmup_iter": -1}, {"limit": 0}, {"limit": "all"}, {"data": None}, {"model": None},
+            {"warmup_iter": -1}, {"gpus_per_run": 0}, {"limit": 0}, {"limit": "all"}, {"data": None}, {"model": None},
         )
     ],
 )  # fmt: skip
@@ -126,7 +126,8 @@ def test_a_foreign_description_is_one_line(tmp_path, text):
 
 
 def test_a_network_without_acus_has_no_warm_up(tmp_path):
-    assert read_run(write_run(tmp_path, "grouped/resnet29", 1, warmup_iter=None)).warmup_iter == 0
+    run = read_run(write_run(tmp_path, "grouped/resnet29", 1, warmup_iter=None))
+    assert (run.warmup_iter, run.gpus_per_run) == (0, 1)  # of an earlier version, which had one
 
 
 def test_what_else_lies_among_the_runs(tmp_path):

@@ -20,6 +20,7 @@ COMMANDS = (
     "evaluate",
     "positions",
     "counts",
+    "scaling",
     "draw",
     "convert",
     "new",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from caffe_acu.cli.run import add_gpus
+from caffe_acu.cli.run import add_gpus, count
 from caffe_acu.errors import UserError
 
 
@@ -32,6 +32,13 @@ def register(subparsers) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="test on the first N images only")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="(results)")
     add_gpus(parser, "train on these GPUs")
+    parser.add_argument(
+        "--gpus-per-run",
+        type=count,
+        default=1,
+        metavar="N",
+        help="that train a run together, each with the N-th part of its batch (1)",
+    )
     parser.add_argument("--cores", type=int, metavar="N", help="of the CPU; on a cluster, of a job (all of this one)")
     parser.add_argument(
         "--executor", default="local", metavar="NAME", help="of Snakemake, e.g. slurm; needs --profile (local)"
@@ -46,7 +53,7 @@ def register(subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import os
 
-    from caffe_acu.reproduce.conduct import Order, check_data_names, reproduce
+    from caffe_acu.reproduce.conduct import Order, check_batches, check_data_names, reproduce
     from caffe_acu.reproduce.dry_run import dry_run
     from caffe_acu.reproduce.plan import plan
     from caffe_acu.reproduce.prepare_run import Choices
@@ -63,8 +70,11 @@ def _run(arguments: argparse.Namespace) -> int:
         runs_per_gpu=arguments.runs_per_gpu,
         executor=arguments.executor,
         profile=arguments.profile,
+        gpus_per_run=arguments.gpus_per_run,
     )
-    order = Order(table, Choices(arguments.scale, arguments.limit, data), arguments.results, machines)
+    check_batches(table, machines.gpus_per_run)
+    choices = Choices(arguments.scale, arguments.limit, data, machines.gpus_per_run)
+    order = Order(table, choices, arguments.results, machines)
     if arguments.dry_run:
         print("\n".join(dry_run(order)))
         return 0

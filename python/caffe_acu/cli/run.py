@@ -12,8 +12,10 @@ def register(subparsers) -> None:
         "metrics.csv, test.json and, last, DONE. An interrupt or SIGTERM stops it with a snapshot.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with run.json and the prototxts")
-    parser.add_argument("--gpu", type=_gpu_number, metavar="N", help="train on this GPU (default: the CPU)")
-    add_gpus(parser, "wait for a place on one of these GPUs, which runs share")
+    parser.add_argument(
+        "--gpu", type=_gpu_numbers, default=(), metavar="N[,N...]", help="train on these GPUs (default: the CPU)"
+    )
+    add_gpus(parser, "wait for a place on as many of these GPUs, which runs share, as the run needs")
     parser.add_argument("--threads", type=count, metavar="N", help="of the processor (all cores)")
     parser.add_argument("--minutes", type=count, metavar="N", help="stop, with a snapshot, before so many are over")
     parser.add_argument(
@@ -51,12 +53,14 @@ def _run(arguments: argparse.Namespace) -> None:
     from caffe_acu.child_processes import end_with_parent
     from caffe_acu.reproduce.execute import Device, ends_as_interrupts, execute
     from caffe_acu.reproduce.gpus import gpu_place
+    from caffe_acu.reproduce.prepare_run import read_settings
 
     threads = arguments.threads or len(os.sched_getaffinity(0))
     with ends_as_interrupts(arguments.minutes):
         if arguments.parent is not None:
             end_with_parent(arguments.parent, signal.SIGTERM)
-        with gpu_place(arguments.gpus, arguments.runs_per_gpu) if arguments.gpus else nullcontext() as place:
-            gpu, held = (place.gpu, (place.lock,)) if place else (arguments.gpu, ())
-            execute(arguments.folder, Device(threads, gpu, held))
+        needed = read_settings(arguments.folder).gpus_per_run
+        with gpu_place(arguments.gpus, arguments.runs_per_gpu, needed) if arguments.gpus else nullcontext() as place:
+            gpus, held = (place.gpus, place.locks) if place else (arguments.gpu, ())
+            execute(arguments.folder, Device(threads, gpus, held))
     print(f"{arguments.folder}: done")

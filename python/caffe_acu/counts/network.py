@@ -11,7 +11,7 @@ from caffe_acu.counts.handlers import FREE, HANDLERS, INPUTS
 from caffe_acu.counts.handlers.inputs import ImageShape, declared_inputs
 from caffe_acu.counts.handlers.registry import LayerCount, Shape
 from caffe_acu.errors import UserError, naming
-from caffe_acu.net_param import in_test_phase, read_prototxt, stage_cure
+from caffe_acu.net_param import in_phase, read_prototxt, stage_cure
 
 
 class UnknownShape(UserError):
@@ -54,6 +54,15 @@ class Uncounted:
 
     name: str
     type: str
+
+
+@dataclass(frozen=True)
+class CountedLayers:
+    """The layers of a network in one phase, before any convention; ``batch`` is the first axis of its first input."""
+
+    layers: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]"
+    uncounted: list[Uncounted]
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -121,19 +130,30 @@ def count_network(
     UserError names the layers that stand in the way, a missing bottom, an unknown input shape, shared parameters
     that differ in number, and what makes no sense in a layer.
     """
+    counted = count_layers(net, input_shape, same_shape)
+    return NetworkCount(net.name, convention, _rows(counted, convention), counted.uncounted)
+
+
+def count_layers(
+    net: "caffe_pb2.NetParameter",
+    input_shape: ImageShape | None = None,
+    same_shape: Collection[str] = (),
+    phase: int = caffe_pb2.TEST,
+) -> CountedLayers:
+    """What each layer has and does, for the whole batch; arguments and errors as in :func:`count_network`."""
     if input_shape is not None and min(input_shape) < 1:
         raise UserError(f"an input of shape {input_shape} is empty")
     known = [type_ for type_ in same_shape if type_ in HANDLERS or type_ in INPUTS]
     if known:
         raise UserError(f"type {known[0]} is known to the counter; its tops are shaped as Caffe shapes them")
-    walk = _Walk(input_shape, same_shape, stage_cure(net, caffe_pb2.TEST))
+    walk = _Walk(input_shape, same_shape, "training" if phase == caffe_pb2.TRAIN else "test", stage_cure(net, phase))
     for layer in [*declared_inputs(net), *net.layer]:
-        if in_test_phase(layer, net.state):
+        if in_phase(layer, net.state, phase):
             walk.visit(layer)
     if walk.blocked:
         raise UnknownShape(*_what_blocks(walk))
     uncounted = [Uncounted(layer.name, layer.type) for layer in walk.uncounted]
-    return NetworkCount(net.name, convention, _rows(walk.counts, walk.batch or 1, convention), uncounted)
+    return CountedLayers(walk.counts, uncounted, walk.batch or 1)
 
 
 @dataclass
@@ -142,6 +162,7 @@ class _Walk:
 
     input_shape: ImageShape | None
     same_shape: Collection[str]
+    phase: str
     stage_cure: str
     shapes: dict[str, Shape | None] = field(default_factory=dict)  # of all tops so far; None where nobody tells it
     counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]" = field(default_factory=list)
@@ -153,7 +174,7 @@ class _Walk:
         missing = [bottom for bottom in layer.bottom if bottom not in self.shapes]
         if missing:
             raise UserError(
-                f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r} in the test phase"
+                f"layer {layer.name!r}: no layer before it makes its bottom {missing[0]!r} in the {self.phase} phase"
                 f"{self.stage_cure}"
             )
         tops = self._tops(layer)
@@ -206,10 +227,11 @@ def _what_blocks(walk: _Walk) -> tuple[str, str]:
     return f"types that are not known to the counter: {unknown}; {needed}", f"give {', '.join(cures)}"
 
 
-def _rows(counts: "list[tuple[caffe_pb2.LayerParameter, LayerCount]]", batch: int, convention: Convention) -> list[Row]:
+def _rows(counted: CountedLayers, convention: Convention) -> list[Row]:
+    batch = counted.batch
     owners: dict[str, tuple[str, int]] = {}  # of parameters that have a name: layer, number of values
     rows = []
-    for layer, count in counts:
+    for layer, count in counted.layers:
         learned = count.learned
         if count.synapses:
             learned = (*learned, *[convention.coordinate_count(count.synapses)] * 2)

@@ -108,9 +108,10 @@ class _Tar:
                 # The checksum of the compression stands after the archive's own end.
                 while stream.read(1 << 20):
                     pass
-        except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, MemoryError) as error:
+            reason = " ".join(str(error).split()) or "its compression asks for more memory than there is"
             raise UserError(
-                f"{self.path}: not a tar archive, or cut short or damaged ({error}): download or pack it again"
+                f"{self.path}: not a tar archive, or cut short or damaged ({reason}): download or pack it again"
             ) from error
 
     def _open(self) -> IO[bytes]:

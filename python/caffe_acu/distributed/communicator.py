@@ -1,12 +1,13 @@
 """What the processes of a training say to each other: caffe_acu/parallel/communicator.hpp, in Python."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from caffe_acu.errors import UserError
 
@@ -20,12 +21,14 @@ class Timing:
     """What an iteration took, as a line of JSON each: iteration, seconds, communication_seconds, bytes.
 
     Seconds are from the begin of an iteration to that of the next, tests and snapshots included; of communication,
-    those in which the solver waits. Bytes are those of gradient, loss and signals that this rank gives to sums.
+    those in which the solver waits. Bytes are those of gradient, loss and signals that this rank gives to sums. A full
+    disk ends the measurement with a line, not the training.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
-            self._file = path.open("w", encoding="utf-8")
+            self._file: TextIO | None = path.open("w", encoding="utf-8")
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         self._iteration: int | None = None
@@ -36,10 +39,20 @@ class Timing:
         if self._iteration is not None:
             took = {"iteration": self._iteration, "seconds": now - self._begin}
             took |= {"communication_seconds": self.waited, "bytes": self.bytes}
-            self._file.write(json.dumps(took) + "\n")
-            self._file.flush()
+            self._write(json.dumps(took) + "\n")
         self._iteration, self._begin = iteration, now
         self.waited, self.bytes = 0.0, 0
+
+    def _write(self, line: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            words = f"{self._path}: cannot be written: {error.strerror}; no more times will be"
+            print(f"caffe-acu train: {words}", file=sys.stderr, flush=True)
+            self._file = None
 
 
 class Alone:

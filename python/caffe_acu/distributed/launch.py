@@ -16,7 +16,7 @@ def world() -> "MPI.Comm | None":
     """The processes that were started together; None for a process that was started alone.
 
     Raises UserError where a launcher has started several, and MPI does not see them: then each would train alone, and
-    all would write the same snapshots.
+    all would write the same snapshots; and where MPI allows no other thread than the first to call it.
     """
     told = max((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), default=1)
     if told == 1:
@@ -35,6 +35,8 @@ def world() -> "MPI.Comm | None":
             f"({MPI.get_vendor()[0]}) than the launcher. Start with that one's mpirun or, with srun, with --mpi=pmix "
             "or --mpi=pmi2; or load another MPI (docs/cluster.md)"
         )
+    if MPI.Query_thread() < MPI.THREAD_SERIALIZED:
+        raise UserError("MPI was started for the first thread of a process only; it must allow MPI_THREAD_SERIALIZED")
     return comm
 
 

@@ -79,10 +79,13 @@ def train(options: TrainOptions) -> int:
 def _end_all(comm: "MPI.Comm", error: BaseException | None, code: int) -> None:
     # What all ranks have met is told once, by rank 0, which ends the others while they wait.
     time.sleep(min(comm.rank, 1))
-    if error is not None:
-        words = str(error) or "out of memory"
-        print(f"caffe-acu train: rank {comm.rank} on {socket.gethostname()}: {words}", file=sys.stderr, flush=True)
-    comm.Abort(code)
+    try:
+        if error is not None:
+            words = str(error) or "out of memory"
+            print(f"caffe-acu train: rank {comm.rank} on {socket.gethostname()}: {words}", file=sys.stderr, flush=True)
+    finally:
+        # Python itself would wait at its end for the thread that waits for the others.
+        comm.Abort(code)
 
 
 def _train(options: TrainOptions, comm: "MPI.Comm | None") -> None:

@@ -43,9 +43,10 @@ def command_line() -> str:
 
 
 def hardware(environment: dict[str, Any]) -> str:
-    """Processor and GPUs of a description, in a line."""
+    """Processor and GPUs of a description, in a line; and on how many of these a run trained, if on several."""
     machine = f"{environment['processor']}, {environment['cores']} cores"
-    return "; ".join([machine, *environment.get("gpus", [])])
+    together = environment.get("gpus_per_run", 1)
+    return "; ".join([machine, *environment.get("gpus", []), *[f"{together} GPUs a run"] * (together != 1)])
 
 
 def _commit() -> str:

@@ -85,15 +85,15 @@ class Run:
         paths = (self.folder / "snapshots").glob("*_iter_*.solverstate")
         return sorted((int(match[1]), path) for path in paths if (match := _STATE.search(path.name)))
 
-    def start(self, threads: int, gpu: int | None = None, held: Sequence[int] = ()) -> None:
-        """Starts ``caffe train``, on a GPU or the CPU, from the last good snapshot if there is one.
+    def start(self, threads: int, gpus: Sequence[int] = (), held: Sequence[int] = ()) -> None:
+        """Starts ``caffe train``, on GPUs or the CPU, from the last good snapshot if there is one.
 
         ``held``: descriptors of locks, which training then holds as well. Should this process be killed, training is
         interrupted as by :meth:`stop`.
         """
         command = [str(caffe_program()), "train", "--solver", SOLVER, "--resume", "auto"]
-        if gpu is not None:
-            command += ["--gpu", str(gpu)]
+        if gpus:
+            command += ["--gpu", ",".join(map(str, gpus))]
         if self.start_weights.is_file():
             command += ["--weights", self.start_weights.name]
         if not self.states():

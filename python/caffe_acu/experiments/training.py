@@ -40,7 +40,7 @@ def _side_by_side(runs: Sequence[Run], gpu: int | None, deadline: float | None) 
     running = list(runs)
     try:
         for run in runs:
-            run.start(threads, gpu)
+            run.start(threads, () if gpu is None else (gpu,))
         last_report = time.monotonic()
         while running and not _is_over(deadline):
             running[0].wait(_POLL_SECONDS)

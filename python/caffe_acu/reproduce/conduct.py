@@ -12,7 +12,7 @@ from caffe_acu.reproduce.data_sets import data_folder, data_name, is_there, miss
 from caffe_acu.reproduce.gpus import require_gpus
 from caffe_acu.reproduce.locks import RUN_LOCK, is_locked, locked
 from caffe_acu.reproduce.plan import Plan, Training
-from caffe_acu.reproduce.prepare_run import Choices, prepare_run, read_settings
+from caffe_acu.reproduce.prepare_run import Choices, batch_of_gpu, prepare_run, read_settings
 from caffe_acu.reproduce.progress import watch
 from caffe_acu.reproduce.records import remark_of
 from caffe_acu.reproduce.results import results_folder
@@ -54,6 +54,12 @@ def check_data_names(plan: Plan, chosen: Mapping[str, Path]) -> None:
     for name in chosen:
         if name not in names:
             raise UserError(f"--data {name}=...: {plan.title} uses {', '.join(sorted(names))}")
+
+
+def check_batches(plan: Plan, gpus_per_run: int) -> None:
+    """UserError if so many GPUs cannot share the batch of each network evenly."""
+    for model in plan.models:
+        batch_of_gpu(model, gpus_per_run)
 
 
 def reproduce(order: Order) -> int:
@@ -122,7 +128,8 @@ def summary(order: Order, todo: list[Training]) -> str:
     total, machines = len(order.plan.trainings), order.machines
     where = f"GPUs {', '.join(map(str, machines.gpus))}" if machines.gpus else f"{machines.threads} threads"
     at_once = f"{machines.at_once} at a time on {where}" if machines.is_local else f"by {machines.executor}"
-    return f"{title}: {len(todo)} of {total} runs to do, {at_once}; in {order.folder}"
+    each = f" ({machines.gpus_per_run} GPUs for each)" if machines.gpus_per_run > 1 else ""
+    return f"{title}: {len(todo)} of {total} runs to do, {at_once}{each}; in {order.folder}"
 
 
 def _report(order: Order, todo: list[Training], code: int, log: Path) -> int:

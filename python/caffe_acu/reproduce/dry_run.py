@@ -41,7 +41,8 @@ def dry_run(order: Order) -> list[str]:
     require_gpus(machines.gpus, machines.is_local)
     todo = [training for training in order.plan.trainings if not order.is_done(training)]
     models = list({training.model.folder: training.model for training in todo}.values())
-    times = time_networks(models, order.results, machines.gpus[0] if machines.gpus else None, machines.threads)
+    gpu = machines.gpus[0] if machines.gpus else None
+    times = time_networks(models, order.results, gpu, machines.threads, machines.gpus_per_run)
     forecasts = {task.folder: _forecast(order, task, times[task.model.folder]) for task in todo}
     lines = [summary(order, todo)]
     for training in order.plan.trainings:
@@ -99,13 +100,14 @@ def _passes(model: Model, solver: "caffe_pb2.SolverParameter") -> float:
 def _totals(order: Order, forecasts: list[_Forecast]) -> list[str]:
     machines = order.machines
     # Runs that share a GPU gain little.
-    together = (len(machines.gpus) or machines.at_once) if machines.is_local else 1
+    together = (len(machines.gpus) // machines.gpus_per_run or machines.at_once) if machines.is_local else 1
     seconds = [forecast.seconds for forecast in forecasts if forecast.seconds is not None]
+    sending = ", what GPUs send each other" if machines.gpus_per_run > 1 else ""
     time = "time: not known, a network could not be timed here"
     if len(seconds) == len(forecasts):
         time = (
             f"time: about {duration(sum(seconds) / together)} in all, by the fastest of a few passes forward and "
-            "backward of each network on random images; reading and updates come on top"
+            f"backward of each network on random images; reading{sending} and updates come on top"
         )
     kept = sum(forecast.kept for forecast in forecasts)
     at_work = max(forecast.at_work for forecast in forecasts)

@@ -17,6 +17,7 @@ from caffe_acu.experiments.environment import describe_environment, hardware
 from caffe_acu.experiments.run import caffe_program
 from caffe_acu.net_param import format_prototxt, write_atomically
 from caffe_acu.nets.model import Model
+from caffe_acu.reproduce.prepare_run import batch_of_gpu
 from caffe_acu.reproduce.scale import position_interval
 
 TIMINGS = "timings.json"
@@ -30,20 +31,25 @@ _GPU_BASE_MB = 4_000  # CUDA's libraries and its context
 _TIMED = re.compile(r"forward-backward time: ([\d.e+]+) ms")
 
 
-def time_networks(models: Sequence[Model], results: Path, gpu: int | None, threads: int) -> dict[str, float | None]:
+def time_networks(
+    models: Sequence[Model], results: Path, gpu: int | None, threads: int, gpus_per_run: int = 1
+) -> dict[str, float | None]:
     """Milliseconds of an iteration by the network's folder; None for one that cannot be timed here.
 
     `caffe time` runs a few passes forward and backward on random images; on the CPU on two small batches, from which
-    the full one is extrapolated. Reading, the update and the tests are not in it. What was measured stands in TIMINGS,
-    with the hardware, and is not measured again, however the runs are scaled.
+    the full one is extrapolated. Reading, the update and the tests are not in it, nor what ``gpus_per_run`` send each
+    other: one is timed, with its part of the batch. What was measured stands in TIMINGS, with the hardware, and is not
+    measured again, however the runs are scaled.
     """
     path = results / TIMINGS
     known = _read(path)
     device = f"GPU {gpu}, {hardware(describe_environment())}" if gpu is not None else _cpu(threads)
+    if gpus_per_run > 1:
+        device += f", one of {gpus_per_run}"
     of_device = known.setdefault(device, {})
     unknown = [model for model in models if model.folder not in of_device]
     for model in tqdm(unknown, desc="timing", unit="network", disable=None):
-        milliseconds = _time(model, gpu, threads)
+        milliseconds = _time(model, batch_of_gpu(model, gpus_per_run), gpu, threads)
         if milliseconds is not None:  # what fails may be that memory was short for a while
             of_device[model.folder] = milliseconds
     write_atomically(path, json.dumps(known, indent=2) + "\n")
@@ -61,8 +67,7 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
-def _time(model: Model, gpu: int | None, threads: int) -> float | None:
-    batch = model.data.source.train_batch
+def _time(model: Model, batch: int, gpu: int | None, threads: int) -> float | None:
     if gpu is not None:
         return _time_batch(model, batch, gpu, threads)
     few, more = (_time_batch(model, size, None, threads) for size in _CPU_BATCHES)
@@ -102,11 +107,11 @@ def _on_random_images(model: Model, batch: int) -> "caffe_pb2.NetParameter":
     return net
 
 
-def memory_mb(model: Model, on_gpu: bool) -> int:
-    """Of the machine's memory, roughly: activations and their gradients, unless a GPU has those, and four times the
-    parameters."""
-    if on_gpu:
-        return _BASE_MB + _GPU_BASE_MB + _FLOAT_BYTES * 4 * model.count.parameters // 10**6
+def memory_mb(model: Model, gpus: int) -> int:
+    """Of the machine's memory, roughly: activations and their gradients, unless GPUs have those, and four times the
+    parameters for each of them, or for the CPU."""
+    if gpus:
+        return _BASE_MB + gpus * (_GPU_BASE_MB + _FLOAT_BYTES * 4 * model.count.parameters // 10**6)
     in_place = ("ReLU", "Scale", "Dropout")
     values = sum(math.prod(row.top) for row in model.count.rows if row.type not in in_place)
     activations = 2 * values * model.data.source.train_batch

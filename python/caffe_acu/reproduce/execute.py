@@ -31,10 +31,10 @@ _SNAPSHOT_FILES = (".caffemodel", ".digests", ".solverstate")
 
 @dataclass(frozen=True)
 class Device:
-    """On what a run trains. ``held``: descriptors of locks, which training holds as well."""
+    """On what a run trains; without ``gpus``, on the CPU. ``held``: descriptors of locks that training holds, too."""
 
     threads: int
-    gpu: int | None = None
+    gpus: tuple[int, ...] = ()
     held: tuple[int, ...] = ()
 
 
@@ -42,9 +42,15 @@ def execute(folder: Path, device: Device) -> None:
     """Trains and tests the run in ``folder``, or goes on with it; returns when DONE is there.
 
     At an interrupt training stops with a snapshot; killed, it goes on from the last good one. UserError if training
-    fails, if another process trains the same run, or if the run that this one starts from is not done.
+    fails, if another process trains the same run, if the run that this one starts from is not done, or if its batch
+    was divided for another number of GPUs.
     """
     settings = read_settings(folder)
+    if settings.gpus_per_run != max(1, len(device.gpus)):
+        raise UserError(
+            f"{folder}: was prepared with --gpus-per-run {settings.gpus_per_run}, and is to train on "
+            f"{len(device.gpus)} GPUs: give it as many"
+        )
     taken = f"{folder}: another process trains it: wait for that one"
     with locked(folder / RUN_LOCK, taken, _PATIENCE_SECONDS) as lock:
         if (folder / DONE).is_file():
@@ -98,7 +104,7 @@ def _make_start(folder: Path, settings: RunSettings, run: Run) -> None:
 
 def _train(run: Run, device: Device, held: Sequence[int]) -> None:
     try:
-        run.start(device.threads, device.gpu, held)
+        run.start(device.threads, device.gpus, held)
         while not run.poll():
             run.wait(_POLL_SECONDS)
             remove_snapshots(run, _KEPT_STATES)
@@ -129,7 +135,7 @@ def _test(folder: Path, settings: RunSettings, run: Run, device: Device) -> None
     options = EvaluateOptions(
         data=(folder / described.data.source).resolve(),
         crops=crops(settings.network),
-        gpu=device.gpu,
+        gpu=device.gpus[0] if device.gpus else None,
         limit=settings.limit,
         mean=str((folder / mean).resolve()) if mean else None,
     )

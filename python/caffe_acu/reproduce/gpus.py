@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +18,31 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Place:
-    """A run's place on a GPU, and the descriptor of the lock that keeps it."""
+    """A run's place on one GPU or several, and the descriptors of the locks that keep it."""
 
-    gpu: int
-    lock: int
+    gpus: tuple[int, ...]
+    locks: tuple[int, ...]
 
 
 @contextmanager
-def gpu_place(gpus: Sequence[int], runs_per_gpu: int) -> Iterator[Place]:
-    """Waits for one of the places that GPUs have for runs, empty GPUs first. The block holds it.
+def gpu_place(gpus: Sequence[int], runs_per_gpu: int, gpus_per_run: int = 1) -> Iterator[Place]:
+    """Waits until as many GPUs as a run needs have a place for it, empty GPUs first. The block holds these places.
 
-    Places are the user's on this machine, so that several commands share them.
+    Places are the user's on this machine, so that several commands share them. Who finds too few keeps none. UserError
+    if there are fewer GPUs than the run needs.
     """
+    if len(gpus) < gpus_per_run:
+        raise UserError(f"--gpus names {len(gpus)}, and the run was prepared with --gpus-per-run {gpus_per_run}")
     folder = Path(tempfile.gettempdir()) / f"caffe-acu-gpus-{os.getuid()}"
     while True:
         for number in range(runs_per_gpu):
-            for gpu in gpus:
-                if file := try_lock(folder / f"gpu{gpu}.{number}"):
-                    with file:
-                        yield Place(gpu, file.fileno())
+            with ExitStack() as stack:
+                held: dict[int, int] = {}
+                for gpu in gpus:
+                    if len(held) < gpus_per_run and (file := try_lock(folder / f"gpu{gpu}.{number}")):
+                        held[gpu] = stack.enter_context(file).fileno()
+                if len(held) == gpus_per_run:
+                    yield Place(tuple(held), tuple(held.values()))
                     return
         time.sleep(_POLL_SECONDS)
 

@@ -22,7 +22,7 @@ SETTINGS = "run.json"
 POSITION_LOG = "positions.log"
 # What runs that were begun before `caffe-acu positions round` and `apply` have in their files.
 _FORMERLY = {"round-positions": ROUND, "take-positions": APPLY}
-_WORDS = {"limit": "--limit", "differs": "difference from the paper"}
+_WORDS = {"limit": "--limit", "differs": "difference from the paper", "gpus_per_run": "--gpus-per-run"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class RunSettings:
     limit: int | None  # test images, the first ones
     start: StartFrom | None
     differs: str = ""  # from the paper, beside the scale: FoundData.difference
+    gpus_per_run: int = 1  # among which the batch is divided; 1 on the CPU, too
 
     @property
     def network(self) -> Model:
@@ -56,7 +57,10 @@ class RunSettings:
         raise UserError(f"{SETTINGS}: model {self.model!r} is none of models/")
 
     def run(self, folder: Path) -> Run:
-        return Run(self.network.name, folder, self.max_iter, TRAINED, {"seed": self.seed})
+        details = {"seed": self.seed}
+        if self.gpus_per_run > 1:
+            details["gpus_per_run"] = self.gpus_per_run
+        return Run(self.network.name, folder, self.max_iter, TRAINED, details)
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ class Choices:
     scale: int = 1
     limit: int | None = None
     data: Mapping[str, Path] | None = None  # folders by data_name()
+    gpus_per_run: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in (("--scale", self.scale), ("--limit", self.limit)):
+        for name, value in (("--scale", self.scale), ("--limit", self.limit), ("--gpus-per-run", self.gpus_per_run)):
             if value is not None and value < 1:
                 raise UserError(f"{name} is {value}: it takes 1 or more")
 
@@ -113,6 +118,7 @@ def prepare_run(results: Path, training: Training, choices: Choices = Choices())
         limit=choices.limit,
         start=_start(training),
         differs=data.difference(training.model.data, choices.limit),
+        gpus_per_run=choices.gpus_per_run,
     )
     if (folder / SETTINGS).is_file():
         found = read_settings(folder)
@@ -136,12 +142,27 @@ def _write_settings(folder: Path, settings: RunSettings) -> None:
 def build_training(
     model: Model, data: FoundData, choices: Choices
 ) -> tuple["caffe_pb2.NetParameter", "caffe_pb2.SolverParameter"]:
-    """The network and the solver that train on ``data``."""
-    net = replace(model, data=replace(model.data, source=data.source)).train_val()
+    """The network and the solver that train on ``data``; UserError if GPUs cannot share the batch evenly."""
+    source = replace(data.source, train_batch=batch_of_gpu(model, choices.gpus_per_run))
+    net = replace(model, data=replace(model.data, source=source)).train_val()
     solver = model.schedule.message()
     limit_tests(solver, model, data.test_images(choices.limit))
     scale_training(net, solver, choices.scale)
     return net, solver
+
+
+def batch_of_gpu(model: Model, gpus: int) -> int:
+    """Training images of an iteration for each of so many GPUs: Caffe reads ``batch_size`` for every one of them.
+
+    UserError if they cannot share the network's batch evenly.
+    """
+    batch = model.data.source.train_batch
+    if batch % gpus:
+        fitting = ", ".join(str(n) for n in range(1, batch + 1) if batch % n == 0)
+        raise UserError(
+            f"--gpus-per-run {gpus}: {model.folder} trains on {batch} images at a time: give one of {fitting}"
+        )
+    return batch // gpus
 
 
 def limit_tests(solver: "caffe_pb2.SolverParameter", model: Model, images: int | None) -> None:

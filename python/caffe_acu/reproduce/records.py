@@ -25,7 +25,9 @@ from caffe_acu.training_log import read_training_log
 
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
 _COLUMNS = ("iteration", "lr", "train_loss", "test_loss", "test_error_percent")
-_COUNTS = {"seed": 0, "scale": 1, "max_iter": 1, "warmup_iter": 0}  # whole numbers of run.json, and their least values
+# Whole numbers of run.json and their least values; what those are that may be missing.
+_COUNTS = {"seed": 0, "scale": 1, "max_iter": 1, "warmup_iter": 0, "gpus_per_run": 1}
+_UNTOLD = {"warmup_iter": 0, "gpus_per_run": 1}  # without ACUs; of earlier versions
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class RunRecord:
     limit: int | None  # of the data set, if not all of it
     done: bool
     differs: str  # from the paper, beside the scale; "" if nothing does
+    gpus_per_run: int  # that share each batch; 1 on the CPU
 
     @property
     def remark(self) -> str:
@@ -139,8 +142,8 @@ def read_run(folder: Path) -> RunRecord:
 
 def _whole(path: Path, description: Mapping[str, Any], name: str, least: int) -> int:
     value = description.get(name)
-    if name == "warmup_iter" and value is None:  # a network without ACUs has none
-        return 0
+    if value is None and name in _UNTOLD:
+        return _UNTOLD[name]
     if not _is_whole(value, least):
         raise UserError(f"{path}: {name} is {value!r}, a whole number of at least {least} was expected: was it edited?")
     return value

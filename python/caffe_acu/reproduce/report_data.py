@@ -133,6 +133,8 @@ def _settings_of(run: RunRecord) -> str:
     parts.append(f"data {without_folders(run.data)}")
     if run.limit is not None:
         parts.append(f"limit {run.limit}")
+    if run.gpus_per_run > 1:
+        parts.append(f"batches divided among {run.gpus_per_run} GPUs")
     return ", ".join(parts)
 
 

@@ -30,6 +30,7 @@ class Machines:
         cores: of this machine, or of a job on a cluster.
         gpus: their numbers; none: the CPU.
         runs_per_gpu: that share a GPU.
+        gpus_per_run: that train a run together.
         executor: of Snakemake, "local" or for instance "slurm".
         profile: folder of a Snakemake profile, which such an executor needs.
     """
@@ -39,16 +40,23 @@ class Machines:
     runs_per_gpu: int = 1
     executor: str = "local"
     profile: Path | None = None
+    gpus_per_run: int = 1
 
     def __post_init__(self) -> None:
         if self.cores < 1:
             raise UserError(f"--cores is {self.cores}: it takes 1 or more")
         if self.runs_per_gpu > 1 and not self.gpus:
             raise UserError(f"--runs-per-gpu {self.runs_per_gpu}: needs --gpus, the GPUs that runs share")
+        if self.gpus_per_run > 1 and not self.gpus:
+            raise UserError(f"--gpus-per-run {self.gpus_per_run}: needs --gpus, the GPUs that train a run together")
+        if self.gpus and len(self.gpus) < self.gpus_per_run:
+            raise UserError(f"--gpus-per-run {self.gpus_per_run}: --gpus names {len(self.gpus)}: name as many, or more")
         if not self.is_local and self.profile is None:
             raise UserError(f"--executor {self.executor}: needs --profile, a folder such as scripts/slurm")
-        if not self.is_local and (self.gpus not in ((), (0,)) or self.runs_per_gpu > 1):
-            raise UserError(f"--executor {self.executor}: the job of a run has one GPU, its number 0: give --gpus 0")
+        if not self.is_local and (self.gpus not in ((), self._of_job) or self.runs_per_gpu > 1):
+            has = "one GPU, its number 0" if self.gpus_per_run == 1 else f"{self.gpus_per_run} GPUs, numbered from 0"
+            wanted = ",".join(map(str, self._of_job))
+            raise UserError(f"--executor {self.executor}: the job of a run has {has}: give --gpus {wanted}")
         if self.profile is not None and not (self.profile / "config.yaml").is_file():
             raise UserError(f"{self.profile}: no Snakemake profile (config.yaml); scripts/slurm is one")
 
@@ -57,10 +65,15 @@ class Machines:
         return self.executor == "local"
 
     @property
+    def _of_job(self) -> tuple[int, ...]:
+        """The GPUs of a job, which a cluster numbers from 0."""
+        return tuple(range(self.gpus_per_run))
+
+    @property
     def at_once(self) -> int:
         """Runs at a time on this machine. On the CPU one that has all cores, up to _MOST_THREADS for each."""
         if self.gpus:
-            return len(self.gpus) * self.runs_per_gpu
+            return len(self.gpus) // self.gpus_per_run * self.runs_per_gpu
         return max(1, self.cores // _MOST_THREADS)
 
     @property
@@ -79,21 +92,23 @@ def write_workflow(folder: Path, plan: Plan, scale: int, todo: Sequence[Training
     folders = {training.folder for training in todo}
     options = []
     if machines.gpus:
-        options = ["--gpus", ",".join(map(str, machines.gpus)), "--runs-per-gpu", str(machines.runs_per_gpu)]
-        if not machines.is_local:  # a job's GPU is its own, and called as those of the other jobs on that machine
-            options = ["--gpu", "0"]
+        numbers = ",".join(map(str, machines.gpus))
+        options = ["--gpus", numbers, "--runs-per-gpu", str(machines.runs_per_gpu)]
+        if not machines.is_local:  # a job's GPUs are its own, and called as those of the other jobs on that machine
+            options = ["--gpu", numbers]
     content = {
         "runs": {
             str(training.folder): {
                 "after": [str(training.start.folder)] if training.start and training.start.folder in folders else [],
-                "mem_mb": memory_mb(training.model, bool(machines.gpus)),
+                "mem_mb": memory_mb(training.model, machines.gpus_per_run if machines.gpus else 0),
             }
             for training in todo
         },
         "command": [sys.executable, "-m", "caffe_acu.cli.main"],
         "options": options,
         "threads": machines.threads,
-        "gpu_slots": 1 if machines.gpus and machines.is_local else 0,
+        "gpu_slots": machines.gpus_per_run if machines.gpus and machines.is_local else 0,
+        "gres": f"gpu:{machines.gpus_per_run}" if machines.gpus and not machines.is_local else "",
         "local": machines.is_local,
         "table": _table_command(plan, scale),
     }
@@ -131,7 +146,7 @@ def snakemake_command(results: Path, config: Path, machines: Machines) -> list[s
     if machines.is_local:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6
         command += ["--cores", str(machines.at_once * machines.threads)]
-        command += ["--resources", f"mem_mb={memory}", f"gpu_slots={machines.at_once}"]
+        command += ["--resources", f"mem_mb={memory}", f"gpu_slots={machines.at_once * machines.gpus_per_run}"]
     return command
 
 

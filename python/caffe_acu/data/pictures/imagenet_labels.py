@@ -3,13 +3,11 @@
 import csv
 import io
 import re
-import tarfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe_acu.data.tar_headers import CheckedTarInfo, read_member
+from caffe_acu.data.archive import open_archive
 from caffe_acu.errors import UserError
 
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -122,22 +120,12 @@ def _from_kit(path: Path) -> dict[bytes, str]:
 
 
 def _kit(path: Path) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, tarinfo=CheckedTarInfo) as tar:
-            for member in tar:
-                name = member.name.rpartition("/")[2]
-                if name in (_META, _GROUND_TRUTH) and member.isreg():
-                    files[name] = read_member(tar, member)
-            while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]  # gzip's checksum is at its end
-                pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read ({reason}): download it again") from error
+    kit = open_archive(path)
+    names = {name.rpartition("/")[2]: name for name in kit.names()}
     for name in (_META, _GROUND_TRUTH):
-        if name not in files:
+        if name not in names:
             raise UserError(f"{path}: holds no {name}, so it is not the development kit of tasks 1 and 2: {_CURE}")
-    return files
+    return {name.rpartition("/")[2]: contents for name, contents in kit.read((names[_META], names[_GROUND_TRUTH]))}
 
 
 def _synsets_of_meta(what: str, contents: bytes) -> dict[int, tuple[str, str]]:

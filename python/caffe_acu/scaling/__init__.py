@@ -1,0 +1,1 @@
+"""What data-parallel training sends, and a model on paper of how it scales."""
