@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "caffe/layers/memory_data_layer.hpp"
 #include "caffe/solver.hpp"
 #include "caffe/solver_factory.hpp"
 #include "caffe_acu/parallel/peers.hpp"
@@ -206,10 +207,14 @@ TEST_F(PeersTest, AllStopAfterTheIterationInWhichOneIsAsked) {
   }
 }
 
-TEST_F(PeersTest, ASnapshotIsTakenWhoeverIsAskedForIt) {
+TEST_F(PeersTest, Rank0TakesASnapshotWhoeverIsAskedForIt) {
+  differ_ = [this](int rank, SolverParameter* param, std::string*) {
+    param->set_snapshot_prefix(folder_ + "/of" + std::to_string(rank));
+  };
   Together(2, Param(1), PeersOptions(), Peers<double>::Solve,
            [](int rank, int iter) { return rank == 1 && iter == 3 ? SolverAction::SNAPSHOT : SolverAction::NONE; });
-  EXPECT_TRUE(boost::filesystem::exists(folder_ + "/s_iter_4.solverstate"));
+  EXPECT_TRUE(boost::filesystem::exists(folder_ + "/of0_iter_4.solverstate"));
+  EXPECT_FALSE(boost::filesystem::exists(folder_ + "/of1_iter_4.solverstate"));
 }
 
 TEST_F(PeersTest, StopsInTheMidstOfATest) {
@@ -277,6 +282,27 @@ TEST_F(PeersTest, TestsAreSharedAndCountEachBatchOnce) {
     const std::vector<Values> parameters = Together(ranks, param);
     for (int rank = 1; rank < ranks; ++rank) EXPECT_FALSE(parameters[rank] == parameters[0]);
   }
+}
+
+// Others than Data layers give all ranks the same.
+TEST_F(PeersTest, ATestWhoseBatchesCannotBeDealtOutIsThatOfRank0) {
+  const std::string memory =
+      "layer { name: 'memory' type: 'MemoryData' top: 'm' top: 'n' include { phase: TEST } "
+      "memory_data_param { batch_size: 1 channels: 1 height: 1 width: 1 } } "
+      "layer { name: 'silence' type: 'Silence' bottom: 'm' bottom: 'n' include { phase: TEST } } ";
+  const auto losses = [&](int ranks) {
+    return TestLosses([&] {
+      Together(ranks, Param(1, "", memory), PeersOptions(), [](Solver<double>* solver) {
+        double number = 1;
+        const auto layer = solver->test_nets()[0]->layer_by_name("memory");
+        dynamic_cast<MemoryDataLayer<double>&>(*layer).Reset(&number, &number, 1);
+        solver->Step(1);  // after a test
+      });
+    });
+  };
+  const Values alone = losses(1);
+  ASSERT_EQ(alone.size(), 1u);
+  for (double loss : losses(3)) EXPECT_NEAR(loss, alone[0], 1e-5 * alone[0]);
 }
 
 TEST_F(PeersTest, BatchesAreDealtOutInTurn) {

@@ -140,16 +140,19 @@ print(listener.begun, *listener.heard)
 """
 
 
-@pytest.mark.parametrize(("bytes_", "messages"), [(0, [[0, 1, 2]]), (1, [[2], [1], [0]]), (8000, [[1, 2], [0]])])
-def test_gradients_go_in_few_messages_from_the_last_layer_on(tmp_path, bytes_, messages):
-    """What a rank says of which layers; 64 bytes are the least. The other one, which is not there, says 0."""
+@pytest.mark.parametrize(
+    ("bytes_", "meanwhile", "after"), [(0, [], [[0, 1, 2]]), (1, [[2], [1], [0]], []), (8000, [[1, 2]], [[0]])]
+)
+def test_gradients_go_in_few_messages_from_the_last_layer_on(tmp_path, bytes_, meanwhile, after):
+    """Of which layers they are. The other rank, which is not there, says 0."""
     run = make_run(tmp_path / "run", iterations=2, snapshot=0)
     words = [sys.executable, "-c", MESSAGES, str(bytes_)]
     said = subprocess.run(words, cwd=run, env=environment(), capture_output=True, text=True, check=True).stdout
+    # In cache lines of 16 floats.
     of_layers = [sum(-(-blob.size // 16) * 16 for blob in blobs) for blobs in parameters(run, 2).values()]
-    gradients = [sum(of_layers[layer] for layer in message) for message in messages]
+    before, last = ([sum(of_layers[layer] for layer in message) for message in when] for when in (meanwhile, after))
     test = [3] * 3 + [3]  # loss and signals in each of its rounds; loss, accuracy and the sum of losses
-    assert list(map(int, said.split())) == [2, *test, *([*gradients, 3] * 2)]
+    assert list(map(int, said.split())) == [2, *test, *([*before, 3, *last] * 2)]
 
 
 def test_large_broadcasts_go_in_pieces(tmp_path):
