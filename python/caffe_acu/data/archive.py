@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from caffe_acu.data.tar_headers import CheckedTarInfo, read_member
+from caffe_acu.data.tar_headers import MOST_BYTES, CheckedTarInfo, read_member
 from caffe_acu.errors import UserError
 
 # <data set>/<split>/<class>/<image> is the deepest that a reader looks for. The bound also ends loops of links.
@@ -98,6 +98,9 @@ class _Tar:
             with self._open() as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=CheckedTarInfo) as tar:
                 for member in tar:
                     name = member.name.removeprefix("./")
+                    # A stream is read on to the next header bit by bit, even where it has ended long since.
+                    if (taken := tar.offset - member.offset_data) > MOST_BYTES:
+                        raise tarfile.ReadError(f"{name} takes {taken} bytes")
                     if member.islnk() or member.issym():
                         raise UserError(
                             f"{self.path}: {name} is a link, whose target a stream cannot look up: pack the archive "
