@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import numpy as np
 import pytest
 
-from caffe_acu.caffe_proto import caffe_pb2
 from caffe_acu.net_param import read_net
-from resume_runs import snapshots
+from resume_runs import snapshots, write_images
 
 RECORDS, BATCH, ITERATIONS = 30, 8, 20
 _NET = """
@@ -59,12 +57,7 @@ def make_run(
 ) -> Path:
     """A folder with records, a network without batch normalisation, unless ``more`` has it, and a solver."""
     (folder / "snapshots").mkdir(parents=True)
-    draw = np.random.default_rng(1)
-    with lmdb.open(str(folder / "images"), map_size=1 << 24) as environment, environment.begin(write=True) as records:
-        for i in range(RECORDS):
-            datum = caffe_pb2.Datum(channels=3, height=12, width=12, label=int(draw.integers(3)))
-            datum.data = draw.integers(0, 256, (3, 12, 12), np.uint8).tobytes()
-            records.put(f"{i:08}".encode(), datum.SerializeToString())
+    write_images(folder, RECORDS)
     (folder / "net.prototxt").write_text(_NET.format(batch=batch, more=more))
     (folder / "solver.prototxt").write_text(_SOLVER.format(iterations=iterations, snapshot=snapshot, solver=solver))
     return folder

@@ -67,18 +67,23 @@ def make_run(
 ) -> Path:
     """A folder from which ``caffe train --solver solver.prototxt`` starts, and writes snapshots/run_iter_<N>.*."""
     (folder / "snapshots").mkdir(parents=True)
-    draw = np.random.default_rng(1)
-    with lmdb.open(str(folder / "images"), map_size=1 << 24) as environment, environment.begin(write=True) as records:
-        for i in range(RECORDS):
-            datum = caffe_pb2.Datum(channels=3, height=12, width=12, label=int(draw.integers(3)))
-            datum.data = draw.integers(0, 256, (3, 12, 12), np.uint8).tobytes()
-            records.put(f"{i:08}".encode(), datum.SerializeToString())
+    write_images(folder, RECORDS)
     net = _DATA.format(batch=batch, data=data) + (SECOND_DATA if second else "")
     net += _LAYERS.format(bottom="all" if second else "data", outputs=outputs, hidden=hidden)
     (folder / "net.prototxt").write_text(net)
     solver = _SOLVER.format(iterations=iterations, snapshot=snapshot, test_iter=test_iter, more=more)
     (folder / "solver.prototxt").write_text(solver)
     return folder
+
+
+def write_images(folder: Path, count: int) -> None:
+    """An LMDB ``images`` of random records, 3x12x12, of three classes."""
+    draw = np.random.default_rng(1)
+    with lmdb.open(str(folder / "images"), map_size=1 << 24) as environment, environment.begin(write=True) as records:
+        for i in range(count):
+            datum = caffe_pb2.Datum(channels=3, height=12, width=12, label=int(draw.integers(3)))
+            datum.data = draw.integers(0, 256, (3, 12, 12), np.uint8).tobytes()
+            records.put(f"{i:08}".encode(), datum.SerializeToString())
 
 
 def start(folder: Path, *options: str, program: Path | None = None, **popen: Any) -> subprocess.Popen:
