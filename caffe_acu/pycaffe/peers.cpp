@@ -105,6 +105,12 @@ std::unique_ptr<Solver<float>::Callback> SumOnGpus(const shared_ptr<Solver<float
 }
 #endif
 
+// What stays until the process ends if there is an exception: another thread, or NCCL, may still be sending gradients.
+struct Training {
+  shared_ptr<Solver<float>> solver;
+  std::unique_ptr<Solver<float>::Callback> gpus;
+};
+
 /// What `train` of caffe_acu.distributed calls. `solver`: a SolverParameter, serialized.
 void Train(const std::string& solver_bytes, const std::string& snapshot, const bp::object& communicator,
            size_t message_bytes, const std::string& sigint_effect, const std::string& sighup_effect) {
@@ -116,21 +122,20 @@ void Train(const std::string& solver_bytes, const std::string& snapshot, const b
   Caffe::set_solver_rank(others.rank());
   Caffe::set_multiprocess(true);
   SignalHandler signals(Action(sigint_effect), Action(sighup_effect));
-  const shared_ptr<Solver<float>> solver(SolverRegistry<float>::CreateSolver(param));
-  // After an exception another thread may still send gradients, until the process ends: their memory has to stay.
-  auto* const kept = new shared_ptr<Solver<float>>(solver);
+  auto* const training = new Training;
+  const shared_ptr<Solver<float>>& solver = training->solver;
+  training->solver.reset(SolverRegistry<float>::CreateSolver(param));
   if (!snapshot.empty()) solver->Restore(snapshot.c_str());
   PeersOptions options;
   options.message_bytes = message_bytes;
-  std::unique_ptr<Solver<float>::Callback> gpus;
   if (Caffe::mode() == Caffe::GPU && others.size() > 1) {
-    gpus = SumOnGpus(solver, &others);
+    training->gpus = SumOnGpus(solver, &others);
     options.sum_gradients = false;
   }
   Peers<float>::Join(solver.get(), &others, signals.GetActionFunction(), options);
   const Unlocked unlocked(!HasPythonLayer({solver->net()}) && !HasPythonLayer(solver->test_nets()));
   Peers<float>::Solve(solver.get());
-  delete kept;
+  delete training;
 }
 
 // As the program caffe reads them, messages of older versions and mistakes included; serialized.
