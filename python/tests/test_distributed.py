@@ -239,6 +239,7 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
     wait_until(run, "Iteration 50 ")
     os.kill(pids(run, 2)[rank], signal.SIGHUP)
     wait_until(run, "Snapshotting solver state")
+    wait_until(run, f"Iteration {iteration(run) + 1} ")  # and no longer in a test, whose snapshot would be the same
     os.kill(pids(run, 2)[rank], signal.SIGTERM)
     said = wait_for(process, run)
     assert len(snapshots(run)) == 2 and "Optimization stopped early" in said
