@@ -79,6 +79,33 @@ def test_wherever_the_network_stands_its_batches_are_divided(tmp_path, alone, fi
     assert_same_training(run, alone)
 
 
+def test_layers_in_python_do_not_get_into_each_others_way(tmp_path, alone):
+    """What they compute needs the interpreter, as does what sends."""
+    run = make_run(tmp_path / "run")
+    (run / "same.py").write_text(SAME)
+    net = run / "net.prototxt"
+    layer = 'name: "same" type: "Python" bottom: "conv2" top: "same" python_param { module: "same" layer: "Same" }'
+    wide = net.read_text().replace('type: "InnerProduct" bottom: "conv2"', 'type: "InnerProduct" bottom: "same"')
+    net.write_text(wide.replace('layer { name: "score"', f'layer {{ {layer} }}\nlayer {{ name: "score"'))
+    finish(run, 2, "--divide-batch", "--overlap", "0.001")
+    assert_same_training(run, alone)
+
+
+SAME = """
+import caffe
+
+class Same(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff
+"""
+
+
 def test_it_begins_with_weights_that_are_given(tmp_path, alone):
     run = make_run(tmp_path / "run", iterations=0, snapshot=0)
     given = alone / "snapshots" / f"run_iter_{ITERATIONS}.caffemodel"
@@ -163,12 +190,12 @@ communicator._PIECE = 1000
 ranks = communicator.Ranks(MPI.COMM_WORLD, 60)
 data = bytearray(range(250)) * 10 if ranks.rank == 0 else bytearray(2500)
 ranks.broadcast(memoryview(data))
-print(bytes(data) == bytes(range(250)) * 10)
 ranks.close()
+assert bytes(data) == bytes(range(250)) * 10
 """
     words = ["mpirun", "-np", "2", sys.executable, "-c", code]
     said = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=100)
-    assert said.stdout.split() == ["True", "True"], said.stderr
+    assert said.returncode == 0, said.stderr
 
 
 def test_a_full_disk_ends_only_the_measurement(tmp_path):
@@ -239,6 +266,7 @@ def test_a_signal_to_any_rank_stops_all_with_a_snapshot(tmp_path, rank):
     wait_until(run, "Iteration 50 ")
     os.kill(pids(run, 2)[rank], signal.SIGHUP)
     wait_until(run, "Snapshotting solver state")
+    wait_until(run, f"Iteration {iteration(run) + 1} ")  # and no longer in a test, whose snapshot would be the same
     os.kill(pids(run, 2)[rank], signal.SIGTERM)
     said = wait_for(process, run)
     assert len(snapshots(run)) == 2 and "Optimization stopped early" in said

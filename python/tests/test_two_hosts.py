@@ -66,25 +66,25 @@ def through_the_cable(said: str) -> tuple[int, int]:
 
 
 SHARES = """
-import os
+import os, pathlib, sys
 from caffe_acu.distributed.launch import choose_gpu, neighbours, share_cores, world
 comm = world()
 del os.environ["CAFFE_ACU_THREADS"]
 share_cores(comm)
-print(comm.rank, os.uname().nodename, *neighbours(comm), choose_gpu([3, 5], comm), os.environ["CAFFE_ACU_THREADS"])
+mine = os.uname().nodename, *neighbours(comm), choose_gpu([3, 5], comm), os.environ["CAFFE_ACU_THREADS"]
+pathlib.Path(sys.argv[1], str(comm.rank)).write_text(" ".join(map(str, mine)))
 """
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_ranks_share_what_their_machine_has(ranks):
-    """Rank, host, rank and number of ranks there, GPU, threads."""
-    said = on_two_hosts("--ranks", str(ranks), sys.executable, "-c", SHARES)
+def test_ranks_share_what_their_machine_has(tmp_path, ranks):
+    """Host, rank and number of ranks there, GPU, threads."""
+    done = on_two_hosts("--ranks", str(ranks), sys.executable, "-c", SHARES, str(tmp_path))
+    assert done.returncode == 0, done.stderr
     threads = max(1, len(os.sched_getaffinity(0)) // ranks)
-    where = [divmod(rank, ranks) for rank in range(2 * ranks)]
-    expected = [
-        f"{rank} acu-host{host + 1} {here} {ranks} {(3, 5)[here]} {threads}" for rank, (host, here) in enumerate(where)
-    ]
-    assert sorted(said.stdout.splitlines()) == expected, said.stderr
+    for rank in range(2 * ranks):
+        host, here = divmod(rank, ranks)
+        assert (tmp_path / str(rank)).read_text() == f"acu-host{host + 1} {here} {ranks} {(3, 5)[here]} {threads}"
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
