@@ -92,10 +92,10 @@ void Peers<Dtype>::Solve(Solver<Dtype>* solver) {
 
 template <typename Dtype>
 void Peers<Dtype>::RequireSame(uint32_t value, const char* what) {
-  uint32_t of_first = value;
-  others_->Broadcast(&of_first, sizeof of_first);
-  LOG_IF(FATAL, value != of_first) << "rank " << others_->rank() << " has " << value << " " << what << " Rank 0 has "
-                                   << of_first << ".";
+  of_first_ = value;
+  others_->Broadcast(&of_first_, sizeof of_first_);
+  LOG_IF(FATAL, value != of_first_) << "rank " << others_->rank() << " has " << value << " " << what
+                                    << " Rank 0 has " << of_first_ << ".";
 }
 
 template <typename Dtype>
@@ -195,12 +195,12 @@ void Peers<Dtype>::ShareTests() {
 template <typename Dtype>
 void Peers<Dtype>::Agree(double* loss) {
   const SolverAction::Enum wanted = request_ ? request_() : SolverAction::NONE;
-  double sums[3] = {*loss, wanted == SolverAction::STOP ? 1. : 0., wanted == SolverAction::SNAPSHOT ? 1. : 0.};
-  others_->StartSum(sums, 3);
+  agreed_ = {*loss, wanted == SolverAction::STOP ? 1. : 0., wanted == SolverAction::SNAPSHOT ? 1. : 0.};
+  others_->StartSum(agreed_.data(), agreed_.size());
   others_->Finish();
-  *loss = sums[0];
-  stop_ = stop_ || sums[1] > 0;
-  snapshot_ = snapshot_ || sums[2] > 0;
+  *loss = agreed_[0];
+  stop_ = stop_ || agreed_[1] > 0;
+  snapshot_ = snapshot_ || agreed_[2] > 0;
 }
 
 template <typename Dtype>

@@ -1,6 +1,7 @@
 #ifndef CAFFE_ACU_PARALLEL_PEERS_HPP_
 #define CAFFE_ACU_PARALLEL_PEERS_HPP_
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -81,6 +82,9 @@ class Peers : public Solver<Dtype>::Callback, public Net<Dtype>::Callback {
   size_t unsent_ = 0;                  // gradients before this are not sent yet
   int passes_ = 0;                      // backward passes of this iteration
   bool stop_ = false, snapshot_ = false;
+  // What is on its way; not on the stack, since another thread may still write to it after an exception.
+  std::array<double, 3> agreed_;  // loss, stop, snapshot
+  uint32_t of_first_ = 0;
 };
 
 }  // namespace caffe

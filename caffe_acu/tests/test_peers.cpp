@@ -254,11 +254,16 @@ TEST_F(PeersTest, RanksThatDoNotBeginAlikeAreRefused) {
 }
 
 TEST_F(PeersTest, ParametersThatAreNoLongerTheSameAreNoticed) {
-  EXPECT_ERROR(Together(3, Param(1), PeersOptions(), [](Solver<double>* solver) {
-    solver->Step(3);
-    if (Caffe::solver_rank() == 2) solver->net()->learnable_params()[0]->mutable_cpu_data()[0] += 1e-9;
-    Peers<double>::Solve(solver);
-  }), "2: rank 2 has [0-9]+ as the checksum of its parameters at iteration 10");
+  for (int test_interval : {10, 1000}) {  // at a test, and at the end
+    SolverParameter param = Param(1);
+    param.set_test_interval(test_interval);
+    const std::string iteration = std::to_string(std::min(test_interval, kIterations + 0));
+    EXPECT_ERROR(Together(3, param, PeersOptions(), [](Solver<double>* solver) {
+      solver->Step(3);
+      if (Caffe::solver_rank() == 2) solver->net()->learnable_params()[0]->mutable_cpu_data()[0] += 1e-9;
+      Peers<double>::Solve(solver);
+    }), "2: rank 2 has [0-9]+ as the checksum of its parameters at iteration " + iteration);
+  }
 }
 
 // Each rank normalizes by its own statistics in training, and by those of rank 0, which are saved, in tests.
