@@ -73,6 +73,7 @@ void DataLayer<Dtype>::ReadOnFrom(const DataState& place) {
 
 template <typename Dtype>
 void DataLayer<Dtype>::ShareBatches(int share, int shares) {
+  this->StopInternalThread();
   DataState place;
   SavePlace(&place);
   share_ = share;
