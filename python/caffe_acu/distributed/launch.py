@@ -1,6 +1,8 @@
 """Who the other processes are, and what of the machine is this process's own."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from caffe_acu.errors import UserError
@@ -40,17 +42,24 @@ def world() -> "MPI.Comm | None":
     return comm
 
 
-def neighbours(comm: "MPI.Comm | None") -> tuple[int, int]:
-    """Rank and number of the processes on this machine."""
-    if comm is None:
-        return 0, 1
+@contextmanager
+def _on_this_machine(comm: "MPI.Comm") -> "Iterator[MPI.Comm]":
+    """The processes that share this one's memory; all must call it."""
     from mpi4py import MPI
 
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
     try:
-        return here.rank, here.size
+        yield here
     finally:
         here.Free()
+
+
+def neighbours(comm: "MPI.Comm | None") -> tuple[int, int]:
+    """Rank and number of the processes on this machine."""
+    if comm is None:
+        return 0, 1
+    with _on_this_machine(comm) as here:
+        return here.rank, here.size
 
 
 def share_cores(comm: "MPI.Comm | None") -> None:
@@ -59,11 +68,8 @@ def share_cores(comm: "MPI.Comm | None") -> None:
     if "CAFFE_ACU_THREADS" in os.environ or comm is None:
         return
     cores = os.sched_getaffinity(0)
-    from mpi4py import MPI
-
-    here = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    sharers = sum(cores == others for others in here.allgather(cores))
-    here.Free()
+    with _on_this_machine(comm) as here:
+        sharers = sum(cores == others for others in here.allgather(cores))
     os.environ["CAFFE_ACU_THREADS"] = str(max(1, len(cores) // sharers))
 
 
